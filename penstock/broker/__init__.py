@@ -1,0 +1,1 @@
+"""The broker contract and its two keepers."""

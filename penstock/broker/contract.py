@@ -1,0 +1,348 @@
+"""The broker contract: what the runtime needs of a log, and the law its keepers hold.
+
+Two keepers stand behind it, `kafka/` and `in_memory/`; `tests/law/` runs one suite against both. Everything
+here is called from one event loop, and a keeper calls back on that loop only: threads stay inside the keeper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from penstock.record import Outgoing, Position, Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """How one member joins its consumer group.
+
+    `start_from` (earliest, latest or epoch milliseconds) holds for topics the group never had; `always_earliest`
+    names the derived topics (retry, replay) that are read from the beginning whatever it says. Times in seconds.
+    """
+
+    group_id: str
+    client_id: str
+    start_from: str | int = "earliest"
+    always_earliest: Collection[str] = ()
+    failover: float = 10.0
+    max_poll_interval: float = 300.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A committed offset: the next one to read, and the text committed beside it."""
+
+    offset: int
+    metadata: str = ""
+    leader_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """An offset to commit, with its metadata (at most 4,096 characters)."""
+
+    partition: TopicPartition
+    offset: int
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A partition that is now this member's to read.
+
+    `start` is resolved (see starts.py) and reading begins there; `metadata` is what was committed beside it, ''
+    where there was none or where the keeper found that it no longer fits the log. `end` is the log's end at that
+    time, `partitions` how many the topic has. `lost` counts records that retention removed before they were read.
+    """
+
+    partition: TopicPartition
+    start: int
+    metadata: str
+    end: int
+    topic_id: str
+    partitions: int
+    lost: int = 0
+
+
+class GroupListener(Protocol):
+    """What the engine gives to a member. All calls come on the loop."""
+
+    def received(self, records: Sequence[Record]) -> None:
+        """Records of partitions assigned now, in order within each partition. Must not block or raise."""
+        ...
+
+    async def assigned(self, partitions: Sequence[Assigned]) -> None:
+        """Partitions gained. Nothing of them is received before this returns. May commit."""
+        ...
+
+    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Partitions to be handed over. They stay owned until this returns, so it may finish runs and commit."""
+        ...
+
+    def lost(self, partitions: Collection[TopicPartition]) -> None:
+        """Partitions that already belong to others: commit nothing."""
+        ...
+
+    def truncated(self, partition: TopicPartition, next_offset: int, lost: int) -> None:
+        """Retention or an operator removed `lost` unread records; reading goes on at `next_offset`."""
+        ...
+
+    def disturbed(self, problem: str) -> None:
+        """Something passing: a broker away, a topic missing. Said once per change, for the log and metrics."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """The member cannot go on: the worker must end with an error."""
+        ...
+
+
+class GroupMember(Protocol):
+    """One member of one consumer group."""
+
+    @property
+    def protocol(self) -> str:
+        """`consumer` (KIP-848) or `classic`; known after `join`."""
+        ...
+
+    async def join(self, topics: Collection[str], listener: GroupListener) -> None:
+        """Subscribe and start receiving. Raises BrokerError where the group cannot be joined at all."""
+        ...
+
+    def subscribe(self, topics: Collection[str]) -> None:
+        """Replace the subscription."""
+        ...
+
+    def demand(self, records: int) -> None:
+        """How many more records may be delivered from now on, in all; replaces the former figure.
+
+        At 0 the keeper goes on serving the group (heartbeats, rebalances) and delivers nothing. A keeper may
+        overshoot by nothing: what it delivers is taken off the figure.
+        """
+        ...
+
+    def pause(self, partitions: Collection[TopicPartition]) -> None:
+        """Deliver nothing of these until resumed. Holds over rebalances only as the engine re-applies it.
+
+        Records already handed over on the loop may still arrive. Unknown partitions are ignored.
+        """
+        ...
+
+    def resume(self, partitions: Collection[TopicPartition]) -> None:
+        """Deliver again, beginning right after the last record delivered."""
+        ...
+
+    async def commit(self, commits: Sequence[Commit]) -> Mapping[TopicPartition, str]:
+        """Commit now; returns what was refused, with the broker's reason. Never retries by itself.
+
+        Raises BrokerUnavailable when there was no answer: it may or may not have been made.
+        """
+        ...
+
+    def ends(self) -> Mapping[TopicPartition, int]:
+        """The log end of each assigned partition as last heard; cheap, no request is made."""
+        ...
+
+    async def leave(self) -> None:
+        """Hand over all partitions (through `revoked`), then leave the group. Idempotent."""
+        ...
+
+
+class Producer(Protocol):
+    """Appends records: acks=all, idempotent, partitioner murmur2_random."""
+
+    def send(self, record: Outgoing) -> asyncio.Future[Position]:
+        """Append; the future ends when the broker has it, or with SendFailed, SendRefused or ProducerFatal.
+
+        Never blocks and never drops: what does not fit the client's queue waits in memory, so callers bound
+        how much they have outstanding. Records of one key reach the log in the order of the calls.
+        """
+        ...
+
+    @property
+    def outstanding(self) -> int:
+        """Records sent and not yet acknowledged."""
+        ...
+
+    async def flush(self) -> None:
+        """Wait until nothing is outstanding."""
+        ...
+
+    async def close(self) -> None:
+        """Flush as far as the broker allows within a few seconds, then end. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster as a client sees it."""
+
+    id: str
+    brokers: tuple[str, ...]
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDescription:
+    """A topic as it is."""
+
+    name: str
+    id: str
+    partitions: int
+    replication_factor: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewTopic:
+    """A topic to create; replication None leaves it to the broker's default."""
+
+    name: str
+    partitions: int
+    replication_factor: int | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigValue:
+    """One live topic setting; `explicit` where it was set on the topic itself."""
+
+    value: str
+    explicit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of a live group."""
+
+    id: str
+    client_id: str
+    host: str
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDescription:
+    """A group as the broker knows it; `protocol` is `consumer`, `classic` or '' where unknown, `state` its own word."""
+
+    id: str
+    state: str
+    protocol: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The first offset still there and the next to be written."""
+
+    low: int
+    high: int
+
+
+class Admin(Protocol):
+    """Questions and changes that are nobody's hot path. Raises BrokerUnavailable when there is no answer."""
+
+    async def cluster(self) -> Cluster:
+        """Id and brokers."""
+        ...
+
+    async def topics(self, names: Collection[str] | None = None) -> Mapping[str, TopicDescription]:
+        """The topics of these names that exist; all of them where None (without the broker's internal ones)."""
+        ...
+
+    async def topic_configs(self, names: Collection[str]) -> Mapping[str, Mapping[str, ConfigValue]]:
+        """The settings of existing topics."""
+        ...
+
+    async def create_topics(self, topics: Sequence[NewTopic]) -> Mapping[str, str]:
+        """Create; returns the broker's reason for each that was refused. One that exists is not an error."""
+        ...
+
+    async def add_partitions(self, topic: str, total: int) -> None:
+        """Raise the partition count to `total`."""
+        ...
+
+    async def alter_configs(self, topic: str, configs: Mapping[str, str | None]) -> None:
+        """Set these topic settings, or return them to the default where None; others stay."""
+        ...
+
+    async def delete_topics(self, names: Collection[str]) -> None:
+        """Delete. Only tests and `penstock kafka wipe` may."""
+        ...
+
+    async def groups(self) -> Sequence[str]:
+        """The ids of all consumer groups."""
+        ...
+
+    async def group(self, group_id: str) -> GroupDescription:
+        """State and members; one that does not exist has the state "dead" and no members."""
+        ...
+
+    async def committed(self, group_id: str) -> Mapping[TopicPartition, Committed]:
+        """What the group has committed, with metadata."""
+        ...
+
+    async def alter_committed(self, group_id: str, offsets: Mapping[TopicPartition, int]) -> None:
+        """Set offsets of a group without members."""
+        ...
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Ends]:
+        """Low and high offsets of existing partitions; the others are left out."""
+        ...
+
+    async def offsets_at(self, partitions: Collection[TopicPartition], time_ms: int) -> Mapping[TopicPartition, int]:
+        """The first offset at or after a time; the end where there is none."""
+        ...
+
+    async def delete_records(self, before: Mapping[TopicPartition, int]) -> None:
+        """Truncate: remove every record below the offset."""
+        ...
+
+    async def group_session_timeout(self, group_id: str) -> float | None:
+        """Seconds after which the broker gives up a silent member of a KIP-848 group; None where not readable."""
+        ...
+
+    async def set_group_session_timeout(self, group_id: str, timeout: float) -> str:
+        """Ask the broker for another; returns '' or its reason to refuse."""
+        ...
+
+    async def close(self) -> None:
+        """End. Idempotent."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads the log without a group."""
+
+    def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Record]:
+        """Every record with first <= offset < last of each partition, in order within a partition, then end."""
+        ...
+
+    def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncIterator[Record]:
+        """Records as they arrive, from now on or from a time; never ends by itself."""
+        ...
+
+
+class Broker(Protocol):
+    """A log and the ways to it."""
+
+    def member(self, group: GroupSettings) -> GroupMember:
+        """A new member, not yet joined."""
+        ...
+
+    def producer(self, client_id: str = "penstock") -> Producer:
+        """A new producer."""
+        ...
+
+    def admin(self) -> Admin:
+        """The administrator's door; one per broker, made when first asked for."""
+        ...
+
+    def reader(self) -> Reader:
+        """Reading without a group."""
+        ...
+
+    async def close(self) -> None:
+        """Close what was handed out and not yet closed."""
+        ...

@@ -1,0 +1,31 @@
+"""The only door to time: what the wall says, and how long things take. Passed in, never reached for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as the engine sees it. Sleeping is asyncio's own: a virtual loop moves both."""
+
+    def now(self) -> float:
+        """Wall time in epoch seconds; it may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only grow, for durations and deadlines; the running loop's own time."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> float:
+        """Epoch seconds by the system clock."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds by the running event loop's clock (CLOCK_MONOTONIC)."""
+        return asyncio.get_running_loop().time()

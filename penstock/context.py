@@ -1,0 +1,65 @@
+"""What a handler is given beside its event: who this run is, how long it has, and the ways to speak."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Context(Protocol):
+    """One attempt of one run, as its handler sees it."""
+
+    @property
+    def run_id(self) -> str:
+        """Stable over attempts, redelivery and replay: the idempotency key to hand to outside systems."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Counts from 1."""
+        ...
+
+    @property
+    def deadline(self) -> float:
+        """Epoch seconds at which this attempt times out."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The processor's `settings` of the topology."""
+        ...
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger bound to this run."""
+        ...
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """One client shared by all runs of the worker, made when first asked for."""
+        ...
+
+    def emit(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        key: Any = ...,
+        type: str | None = None,
+        subject: str | None = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+    ) -> None:
+        """Add an event that leaves when the handler has succeeded; a failed attempt emits nothing.
+
+        `key` is the event's own unless given; `type` the topic's unless given. `topic` must be the processor's
+        `output` or named in its `emits`. Raises ValueError otherwise, Unencodable where `data` does not fit.
+        """
+        ...
+
+    async def progress(self, data: Any) -> None:
+        """Send to `<name>.progress` at once, marked with run id and attempt; it may repeat."""
+        ...

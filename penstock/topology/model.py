@@ -1,0 +1,161 @@
+"""The topology as values: every section, every key, its default and its sentence. Declared here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penstock.topology.option import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """How long to wait between attempts; each delay is rounded up to the ladder of retry topics."""
+
+    initial: float = option("duration", "Delay after the first failure.", default=5.0, least=0.001)
+    multiplier: float = option("number", "Factor from one delay to the next.", default=4.0, least=1, most=100)
+    max: float = option("duration", "No delay is longer.", default=1800.0, least=0.001, most=86400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """What happens after a failed attempt."""
+
+    max_attempts: int = option("count", "Attempts in all; the first try counts.", default=5, least=1, most=1000)
+    backoff: Backoff = option("section", "Delays between attempts.", factory=Backoff, section=Backoff)
+    max_age: float = option(
+        "duration",
+        "Since the first failure or deferral; then the dead letter topic, reason expired.",
+        default=86400.0,
+        least=1,
+    )
+    never: tuple[str, ...] = option(
+        "texts",
+        "Exception classes that go straight to the dead letter topic; imported at start, subclasses count.",
+        default=(),
+        example="[pydantic.ValidationError]",
+    )
+    preserve_order: bool = option(
+        "flag", "Keep a failed record at the head of its lane, in memory (delays up to 5m).", default=False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """One topic of ours or of others, as this topology wants or expects it."""
+
+    name: str = ""
+    partitions: int | None = option(
+        "count", "Partitions; absent: not created here, taken as it is.", default=None, least=1
+    )
+    replication_factor: int | None = option("count", "Replicas; absent: the broker's default.", default=None, least=1)
+    configs: Mapping[str, str] = option("settings", "Topic settings, Kafka's own names.", factory=dict)
+    type: str | None = option("text", "Type of a record that carries none, and of what is sent here.", default=None)
+    schema: Path | None = option("path", "Avro schema of `type`.", default=None, example="schemas/ticket.created.avsc")
+    types: Mapping[str, Path] = option(
+        "paths", "Several event types of this topic, each with its schema.", factory=dict
+    )
+
+    @property
+    def schemas(self) -> Mapping[str, Path]:
+        """The schema of each event type that has one."""
+        found = dict(self.types)
+        if self.type and self.schema:
+            found[self.type] = self.schema
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processor:
+    """One agent type: a handler and how it is run. Its workers form one consumer group."""
+
+    name: str = ""
+    group_id: str = ""  # derived: <topology>.<processor>
+    handler: str = option(
+        "text",
+        "module:attribute; the topology's folder is first on sys.path.",
+        example="processors.triage:triage",
+    )
+    topics: tuple[str, ...] = option("texts", "Source topics.")
+    types: tuple[str, ...] = option("texts", "Only these event types; others are skipped and counted.", default=())
+    output: str | None = option("name", "Topic of a returned value.", default=None)
+    emits: tuple[str, ...] = option("texts", "Further topics that emit() may name.", default=())
+    start_from: str | int = option(
+        "start",
+        "earliest, latest or a time (RFC 3339); only where the group has no commit.",
+        default="earliest",
+    )
+    concurrency: int = option(
+        "count",
+        "Runs at once in one worker, above the partition count too.",
+        default=100,
+        least=1,
+        most=100_000,
+    )
+    ordering: str = option(
+        "choice", "What runs one after the other.", default="key", choices=("key", "partition", "none")
+    )
+    timeout: float = option("duration", "Per attempt.", default=120.0, least=0.01)
+    expires_after: float | None = option(
+        "duration",
+        "Age of the event; older ones go to the dead letter topic, reason expired.",
+        default=None,
+        least=0.001,
+    )
+    retry: Retry = option("section", "Failure.", factory=Retry, section=Retry)
+    threads: int = option("count", "Threads for plain `def` handlers.", default=32, least=1, most=1000)
+    stop_grace_period: float = option(
+        "duration", "How long a drain lets running attempts finish.", default=30.0, least=0
+    )
+    failover: float = option(
+        "duration", "A dead worker's partitions move on within this time.", default=10.0, least=6, most=1800
+    )
+    python: Path | None = option(
+        "path", "This group's own interpreter.", default=None, example=".venvs/omni/bin/python"
+    )
+    replicas: int = option("count", "Worker processes that `penstock up` starts.", default=1, least=0, most=1000)
+    settings: Mapping[str, Any] = option("free", "Free; reach the handler as ctx.settings.", factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a processor takes where it says nothing itself."""
+
+    timeout: float = option("duration", "See processors.", default=120.0, least=0.01)
+    stop_grace_period: float = option("duration", "See processors.", default=30.0, least=0)
+    failover: float = option("duration", "See processors.", default=10.0, least=6, most=1800)
+    concurrency: int = option("count", "See processors.", default=100, least=1, most=100_000)
+    retry: Retry = option("section", "See processors.", factory=Retry, section=Retry)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InternalTopics:
+    """The derived topics: retry, dead letter, replay, progress. Else they are as the first source is."""
+
+    replication_factor: int | None = option("count", "Replicas of derived topics.", default=None, least=1)
+    configs: Mapping[str, str] = option("settings", "Topic settings, Kafka's own names.", factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """The whole file. `directory` is the folder it stands in: paths and handlers are looked up there."""
+
+    version: int = option("count", "Format of this file: 1.", default=1, least=1, most=1)
+    name: str = option("name", "Prefix of every consumer group.", example="support-desk")
+    kafka: Mapping[str, str] = option(
+        "settings",
+        "Client settings, librdkafka's own names.",
+        factory=dict,
+        example="{ bootstrap.servers: localhost:9092 }",
+    )
+    defaults: Defaults = option("section", "Defaults of all processors.", factory=Defaults, section=Defaults)
+    internal_topics: InternalTopics = option(
+        "section", "The derived topics.", factory=InternalTopics, section=InternalTopics
+    )
+    topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
+    processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)
+    connectors: Mapping[str, Any] = option("free", "Connectors by name.", factory=dict)
+    path: Path = field(default=Path("topology.yaml"))
+    directory: Path = field(default=Path())
