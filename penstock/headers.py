@@ -41,6 +41,7 @@ REASON: Final = "penstock-reason"
 REPLAY_ID: Final = "penstock-replay-id"
 REPLAY_COUNT: Final = "penstock-replay-count"
 DLT_POSITION: Final = "penstock-dlt-position"
+DISCARDED: Final = "penstock-discarded"  # on a marker in the replay topic: no work, only memory; workers skip it
 PROGRESS: Final = "penstock-progress"
 
 ERROR_LIMIT: Final = 2048  # bytes that the three error headers may take together
