@@ -1,0 +1,1 @@
+"""The support desk: one agent per file, and what they share. Everything here imports only the public `penstock`."""
