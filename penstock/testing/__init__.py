@@ -1,0 +1,1 @@
+"""What tests of agents and of penstock itself stand on."""
