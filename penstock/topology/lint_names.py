@@ -1,0 +1,154 @@
+"""Names: allowed characters, length, topics that exist, and no two names that the broker takes for one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from penstock.errors import Problem
+from penstock.topology.derived import dead_letter_topic, policy_topics, progress_topic, retry_prefix
+from penstock.topology.marks import Mark, Marks
+from penstock.topology.model import Topology
+from penstock.topology.wording import did_you_mean, quoted
+
+_ALLOWED: Final = re.compile(r"[A-Za-z0-9._-]+")
+_LONGEST: Final = 249  # Kafka's own limit: a directory name must hold the topic, its partition and a suffix
+
+
+def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """Every problem with names."""
+    yield from _spelling(topology, marks)
+    yield from _dangling(topology, marks)
+    yield from _named_twice(topology, marks)
+    if marks.sound("name"):
+        yield from _length_of_derived(topology, marks)
+        yield from _collisions(topology, marks)
+        yield from _reserved(topology, marks)
+
+
+def _spelling(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    named: list[tuple[str, str, Mark]] = []
+    if marks.sound("name"):
+        named.append(("name", topology.name, marks.value("name")))
+    named += [("topic", name, marks.key("topics", name)) for name in topology.topics]
+    named += [("processor", name, marks.key("processors", name)) for name in topology.processors]
+    named += [("connector", name, marks.key("connectors", name)) for name in topology.connectors]
+    for what, name, mark in named:
+        if not _ALLOWED.fullmatch(name) or name in {".", ".."}:
+            message = f"{what} {quoted(name)} is not a name Kafka takes"
+            yield marks.problem(mark, message, "letters, digits, dot, underscore and hyphen only")
+        elif len(name) > _LONGEST:
+            message = f"{what} {quoted(name)} is {len(name)} characters long, Kafka allows {_LONGEST}"
+            yield marks.problem(mark, message, "shorten it")
+
+
+def _length_of_derived(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    for processor in topology.processors.values():
+        longest = max(policy_topics(processor), key=len)
+        if len(longest) > _LONGEST and len(processor.name) <= _LONGEST:
+            message = f"the derived topic {quoted(longest)} is {len(longest)} characters long, Kafka allows {_LONGEST}"
+            yield marks.problem(marks.key("processors", processor.name), message, "shorten the processor's name")
+
+
+def _dangling(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    if ("topics",) in marks.spoiled or () in marks.spoiled:
+        return
+    derived = _derived_sources(topology)
+    for name, processor in topology.processors.items():
+        at = ("processors", name)
+        for key, listed in (("topics", processor.topics), ("emits", processor.emits)):
+            for index, topic in _positions(listed, marks, (*at, key)):
+                if topic not in topology.topics:
+                    mark = marks.value(*at, key, str(index))
+                    yield _no_such_topic(topology, marks, mark, topic, derived)
+        if processor.output and processor.output not in topology.topics:
+            yield _no_such_topic(topology, marks, marks.value(*at, "output"), processor.output, derived)
+
+
+def _positions(listed: tuple[str, ...], marks: Marks, path: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """The items with their index in the file, where unreadable items still count."""
+    index = 0
+    for item in listed:
+        while (*path, str(index)) in marks.spoiled:
+            index += 1
+        yield index, item
+        index += 1
+
+
+def _no_such_topic(topology: Topology, marks: Marks, mark: Mark, topic: str, derived: frozenset[str]) -> Problem:
+    otherwise = f"declare it under topics: {topic}: {{}}"
+    if topic in derived:
+        otherwise = f"to read a derived topic, declare it without partitions: {topic}: {{}}"
+        return marks.problem(mark, f"topic {quoted(topic)} is not declared", otherwise)
+    return marks.problem(
+        mark, f"topic {quoted(topic)} is not declared", did_you_mean(topic, topology.topics, otherwise)
+    )
+
+
+def _derived_sources(topology: Topology) -> frozenset[str]:
+    """Derived topics that a processor may read, when they are declared without partitions."""
+    letters = {dead_letter_topic(processor.group_id) for processor in topology.processors.values()}
+    return frozenset({*letters, progress_topic(topology.name)})
+
+
+def _named_twice(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    for name, processor in topology.processors.items():
+        lists = {"topics": processor.topics, "types": processor.types, "emits": processor.emits}
+        for key, listed in lists.items():
+            seen: set[str] = set()
+            for index, item in _positions(listed, marks, ("processors", name, key)):
+                if item in seen:
+                    mark = marks.value("processors", name, key, str(index))
+                    yield marks.problem(mark, f"{quoted(item)} is named twice in {key}", "remove one")
+                seen.add(item)
+
+
+def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """Names of one kind that differ only in `.` and `_`: metrics cannot hold both, so the broker refuses the second."""
+    readable = _derived_sources(topology)
+    groups: dict[str, str] = {}
+    topics: dict[str, tuple[str, str]] = {}  # folded → the name, its owner
+    for name, topic in topology.topics.items():
+        if name in readable and topic.partitions is None:
+            continue  # a reference to a derived topic
+        mark = marks.key("topics", name)
+        yield from _claim(topics, name, "", mark, marks)
+    yield from _claim(topics, progress_topic(topology.name), "progress", marks.value("name"), marks)
+    for name, processor in topology.processors.items():
+        mark = marks.key("processors", name)
+        twin = groups.setdefault(_folded(processor.group_id), name)
+        if twin != name:
+            message = f"processors {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
+            yield marks.problem(mark, message, "dots and underscores count as equal: rename one")
+            continue
+        for derived in (*policy_topics(processor), f"{processor.group_id}.parked"):
+            yield from _claim(topics, derived, name, mark, marks)
+
+
+def _claim(taken: dict[str, tuple[str, str]], name: str, owner: str, mark: Mark, marks: Marks) -> Iterator[Problem]:
+    other, other_owner = taken.setdefault(_folded(name), (name, owner))
+    if (other, other_owner) == (name, owner):
+        return
+    what = f"the derived topic {quoted(name)}" if owner else f"topic {quoted(name)}"
+    derived = "the derived topic" if other_owner else "topic"
+    message = f"{what} and {derived} {quoted(other)} are one name to Kafka"
+    yield marks.problem(mark, message, "dots and underscores count as equal: rename one")
+
+
+def _reserved(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """A group reads every topic that begins like its retry topics, so nothing else may begin so."""
+    for processor in topology.processors.values():
+        prefix = retry_prefix(processor.group_id)
+        hint = f"processor {processor.name} reads every topic named {prefix}*: rename it"
+        for name in topology.topics:
+            if name.startswith(prefix):
+                yield marks.problem(marks.key("topics", name), f"the name {quoted(name)} is reserved", hint)
+        for other in topology.processors.values():
+            if f"{other.group_id}.".startswith(prefix):
+                mark = marks.key("processors", other.name)
+                yield marks.problem(mark, f"the name {quoted(other.name)} is reserved", hint)
+
+
+def _folded(name: str) -> str:
+    return name.replace(".", "_")

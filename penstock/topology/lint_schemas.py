@@ -1,0 +1,140 @@
+"""Schemas: files that exist and are Avro, one schema per event type, and a history whose entries can be told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import Problem
+from penstock.topology.marks import Mark, Marks
+from penstock.topology.model import Topic, Topology
+from penstock.topology.wording import clean, quoted
+
+_Declared = tuple[str, Path, Mark]
+
+
+def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """Every problem with schemas."""
+    for topic in topology.topics.values():
+        yield from _needs_type(topic, marks)
+    declared = [found for topic in topology.topics.values() for found in _declared(topic, marks)]
+    yield from _one_schema_per_type(declared, marks)
+    good: dict[Path, Any] = {}
+    for _, path, mark in declared:
+        if path not in good:
+            schema, reason, hint = _load(path)
+            if reason:
+                yield marks.problem(mark, reason, hint)
+            good[path] = schema
+    seen: set[str] = set()
+    for event_type, path, mark in declared:
+        if event_type not in seen and good[path] is not None:
+            seen.add(event_type)
+            yield from _history(topology, event_type, (path, good[path]), mark, marks)
+
+
+def history_directory(topology: Topology, event_type: str) -> Path:
+    """Where former schemas of an event type are kept: `schemas/history/<type>/<n>.avsc`."""
+    return topology.directory / "schemas" / "history" / event_type
+
+
+def _needs_type(topic: Topic, marks: Marks) -> Iterator[Problem]:
+    path = ("topics", topic.name)
+    if topic.schema and not topic.type and marks.sound(*path, "type"):
+        message = f"topic {quoted(topic.name)} has a schema but no type"
+        yield marks.problem(marks.value(*path, "schema"), message, "add type: <event type>, the type it describes")
+
+
+def _declared(topic: Topic, marks: Marks) -> Iterator[_Declared]:
+    path = ("topics", topic.name)
+    if topic.schema:
+        yield topic.type or "", topic.schema, marks.value(*path, "schema")
+    for event_type, schema in topic.types.items():
+        yield event_type, schema, marks.value(*path, "types", event_type)
+
+
+def _one_schema_per_type(declared: list[_Declared], marks: Marks) -> Iterator[Problem]:
+    """A record names its schema by event type alone, so a type has one schema in the whole topology."""
+    first: dict[str, _Declared] = {}
+    for found in sorted(declared, key=lambda entry: entry[2]):
+        event_type, path, mark = found
+        if not event_type:
+            continue
+        _, other, other_mark = first.setdefault(event_type, found)
+        if other != path:
+            message = f"event type {quoted(event_type)} has a second schema, {quoted(path.name)}"
+            yield marks.problem(
+                mark, message, f"line {other_mark.line} says {clean(other.name)}: a type has one schema"
+            )
+
+
+def _load(path: Path) -> tuple[Any, str, str]:
+    """The schema's JSON and no reason; or None, with the reason and a hint."""
+    name = quoted(str(path))
+    try:
+        schema = json.loads(path.read_bytes())
+    except OSError as error:
+        return (
+            None,
+            f"the schema {name} cannot be read: {error.strerror or error}",
+            "paths begin at the topology's folder",
+        )
+    except json.JSONDecodeError as error:
+        reason = f"{clean(error.msg)} at line {error.lineno} column {error.colno}"
+        return None, f"the schema {name} is not JSON: {reason}", "an .avsc file holds one JSON object"
+    except (ValueError, RecursionError) as error:
+        return None, f"the schema {name} is not JSON: {clean(str(error))}", "an .avsc file holds one JSON object"
+    import fastavro
+
+    try:
+        fastavro.parse_schema(schema)
+    except Exception as error:  # noqa: BLE001 - fastavro raises KeyError, TypeError ... for what is no schema
+        reason = clean(f"{type(error).__name__}: {error}")
+        return None, f"the schema {name} is not Avro: {reason}", "see the Avro specification, Schema Declaration"
+    return schema, "", ""
+
+
+def _history(
+    topology: Topology, event_type: str, current: tuple[Path, Any], mark: Mark, marks: Marks
+) -> Iterator[Problem]:
+    """Entries with one fingerprint but different content: a reader of single-object encoding cannot tell them apart."""
+    entries = [current]
+    try:
+        files = sorted(history_directory(topology, event_type).glob("*.avsc"))
+    except (OSError, ValueError):
+        files = []
+    for file in files:
+        schema, reason, hint = _load(file)
+        if reason:
+            yield marks.problem(mark, reason, hint)
+        else:
+            entries.append((file, schema))
+    known: dict[str, tuple[Path, Any]] = {}
+    for path, schema in reversed(entries):
+        other, other_schema = known.setdefault(_fingerprint(schema), (path, schema))
+        if _without_docs(other_schema) != _without_docs(schema):
+            pair = f"{quoted(_short(path))} and {quoted(_short(other))}"
+            message = f"the schemas {pair} differ only in logical types or defaults"
+            yield marks.problem(
+                mark, message, "their fingerprints are equal, readers would mix them up: rename the field"
+            )
+
+
+def _fingerprint(schema: Any) -> str:
+    from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+    return str(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])
+
+
+def _without_docs(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _without_docs(value) for key, value in schema.items() if key != "doc"}
+    if isinstance(schema, list):
+        return [_without_docs(value) for value in schema]
+    return schema

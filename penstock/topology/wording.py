@@ -1,0 +1,48 @@
+"""How a problem is worded: quoted values, dotted paths, did-you-mean."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+_LONGEST_QUOTE: Final = 60
+_LONGEST_GUESS: Final = 120  # matching is quadratic; nobody mistypes a longer word by a letter
+
+
+def clean(text: str) -> str:
+    """The text on one line, without control characters, and never too long for a line of a terminal."""
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    printable = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped)
+    return printable if len(printable) <= _LONGEST_QUOTE else f"{printable[:_LONGEST_QUOTE]}..."
+
+
+def quoted(text: str) -> str:
+    """The text as a problem shows it: in quotes, cleaned."""
+    return f'"{clean(text)}"'
+
+
+def label(path: Sequence[str]) -> str:
+    """A path into the file as a problem names it: `processors.triage.timeout`."""
+    return ".".join(clean(step) for step in path) or "the file"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in a row: `a, b, c`."""
+    return ", ".join(clean(word) for word in words)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant, or None."""
+    if len(word) > _LONGEST_GUESS:
+        return None
+    folded = {candidate.lower().replace("-", "_"): candidate for candidate in known}
+    found = difflib.get_close_matches(word.lower().replace("-", "_"), folded, n=1)
+    return folded[found[0]] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """The hint for a word that is not known: the nearest one, or `otherwise` where none is near."""
+    meant = nearest(word, known)
+    return f"did you mean {clean(meant)}?" if meant else otherwise
