@@ -9,9 +9,12 @@ from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.dead_letter.handled import Handled, Mark
 from penstock.dead_letter.ranges import At, Ranges, between, whole
+from penstock.errors import Undecodable
 from penstock.event import Origin
 from penstock.record import Headers, Position, Record, TopicPartition
+from penstock.schema import structured
 from penstock.topology.derived import dead_letter_topic
+from penstock.topology.model import Topology
 
 Declared = Mapping[str, str]  # event type of a topic's records that name none themselves
 
@@ -80,6 +83,11 @@ EVERYTHING = Filters()
 NOTHING_DECLARED: Declared = {}
 
 
+def declared_types(topology: Topology) -> Declared:
+    """The declared type of each topic that has one."""
+    return {name: topic.type for name, topic in topology.topics.items() if topic.type}
+
+
 async def list_entries(
     broker: Broker, group_id: str, *, filters: Filters = EVERYTHING, declared: Declared = NOTHING_DECLARED
 ) -> AsyncIterator[DeadLetter]:
@@ -135,6 +143,7 @@ def dead_letter(record: Record, declared: Declared = NOTHING_DECLARED) -> DeadLe
     headers = record.headers
     origin = origin_of(headers)
     stood = Position(origin.topic, origin.partition, origin.offset) if origin else record.position
+    attributes = in_binary_mode(record).headers
     return DeadLetter(
         position=record.position,
         time=record.timestamp,
@@ -145,8 +154,8 @@ def dead_letter(record: Record, declared: Declared = NOTHING_DECLARED) -> DeadLe
         fingerprint=wire.text(headers, wire.ERROR_FINGERPRINT) or "",
         group=wire.text(headers, wire.GROUP) or "",
         run_id=wire.text(headers, wire.RUN_ID),
-        event_id=wire.text(headers, wire.CE_ID) or str(stood),
-        event_type=wire.text(headers, wire.CE_TYPE) or declared.get(stood.topic, ""),
+        event_id=wire.text(attributes, wire.CE_ID) or str(stood),
+        event_type=wire.text(attributes, wire.CE_TYPE) or declared.get(stood.topic, ""),
         origin=origin,
         first_failure=wire.number(headers, wire.FIRST_FAILURE),
         attempts=wire.number(headers, wire.ATTEMPT) or 0,
@@ -165,3 +174,14 @@ def origin_of(headers: Headers) -> Origin | None:
     if topic is None or partition is None or offset is None or timestamp is None:
         return None
     return Origin(topic, partition, offset, timestamp)
+
+
+def in_binary_mode(record: Record) -> Record:
+    """The record with its CloudEvents attributes as headers, also where it was sent in structured mode."""
+    content_type = record.header(wire.CONTENT_TYPE)
+    if content_type is None or not structured.is_structured(content_type):
+        return record
+    try:
+        return structured.as_binary(record, structured.envelope(record, content_type))
+    except Undecodable:  # a broken envelope names no attributes; it is listed and replayed all the same
+        return record
