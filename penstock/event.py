@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from penstock import headers as wire
 from penstock.record import Headers, Position, Record
@@ -13,8 +12,7 @@ from penstock.record import Headers, Position, Record
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a record first stood: itself, or what its own retry, replay or dead letter headers say."""
 
     topic: str

@@ -1,0 +1,185 @@
+"""The envelope around data: records opened to events, events sealed to records. CloudEvents 1.0 on Kafka.
+
+Binary mode is written; binary mode, structured mode and records without any CloudEvents header are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from penstock import headers as wire
+from penstock.errors import Unencodable
+from penstock.event import Event, Origin
+from penstock.record import Header, Headers, Outgoing, Record
+from penstock.schema import json_data, structured
+from penstock.schema.codec import Codec
+from penstock.schema.identity import emitted_id, is_own_topic, run_id
+from penstock.topology.model import Topology
+
+__all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal"]
+
+_SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
+_JSON: Final = json_data.CONTENT_TYPE.encode()
+_RESERVED: Final = {wire.CONTENT_TYPE: "it follows from the event type", wire.TRACEPARENT: "give traceparent= instead"}
+
+
+class Opener:
+    """Opens the records that one consumer group reads.
+
+    The penstock-origin-* headers are believed on the group's own retry, replay and dead letter topics only. The type
+    of a record without `ce_type`, and with it the decoding, follows the origin topic.
+    """
+
+    def __init__(self, topology: Topology | None, group_id: str, codec: Codec) -> None:
+        topics = topology.topics if topology else {}
+        self._group_id = group_id
+        self._codec = codec
+        self._types = {name: topic.type or "" for name, topic in topics.items()}
+        self._own: dict[str, bool] = {}  # by topic name; a group reads few
+
+    def open(self, record: Record) -> Event[Any]:
+        """The event a record holds. Raises Undecodable, or UnknownSchema where the schema may yet come."""
+        said = content_type = dataschema = None
+        for name, value in record.headers:  # walked once, and literally: this runs for every record
+            if name == "ce_type":
+                said = value
+            elif name == "content-type":
+                content_type = value
+            elif name == "ce_dataschema":
+                dataschema = value
+        origin = self.origin_of(record)
+        value = record.value
+        if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
+            return self._open_structured(record, origin, content_type)
+        type_ = self._type(said, origin.topic)
+        return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
+
+    def origin_of(self, record: Record) -> Origin:
+        """Where a record first stood."""
+        topic = record.topic
+        own = self._own.get(topic)
+        if own is None:
+            own = self._own[topic] = is_own_topic(self._group_id, topic)
+        if own:
+            return _carried_origin(record)
+        return Origin(topic, record.partition, record.offset, record.timestamp)
+
+    def type_of(self, record: Record) -> str:
+        """The event's type, for filters. The data stays closed; only a structured envelope is read. Never raises."""
+        said = content_type = None
+        for name, value in record.headers:
+            if name == "ce_type":
+                said = value
+            elif name == "content-type":
+                content_type = value
+        if content_type is not None and structured.is_structured(content_type) and record.value is not None:
+            said = structured.type_in(record, content_type)
+        return self._type(said, self.origin_of(record).topic)
+
+    def _type(self, said: bytes | None, origin_topic: str) -> str:
+        if said:
+            try:
+                return said.decode()
+            except UnicodeDecodeError:
+                pass  # no name at all: as if it had not been said
+        return self._types.get(origin_topic, "")
+
+    def _open_structured(self, record: Record, origin: Origin, content_type: bytes) -> Event[Any]:
+        found = structured.envelope(record, content_type)
+        view = structured.as_binary(record, found)
+        type_ = self._type(view.header(wire.CE_TYPE), origin.topic)
+        carried = structured.carried_bytes(found)
+        if carried is None:
+            data = self._codec.restore(type_, found.get("data"))
+        else:
+            data = self._codec.decode(type_, carried, view.headers)
+        return Event(view, data, type_, origin)
+
+
+def _carried_origin(record: Record) -> Origin:
+    """What the record's own headers say of where it first stood; itself where they do not say it fully."""
+    topic = wire.text(record.headers, wire.ORIGIN_TOPIC)
+    partition = wire.number(record.headers, wire.ORIGIN_PARTITION)
+    offset = wire.number(record.headers, wire.ORIGIN_OFFSET)
+    timestamp = wire.number(record.headers, wire.ORIGIN_TIMESTAMP)
+    if topic is None or partition is None or offset is None:
+        return Origin(record.topic, record.partition, record.offset, record.timestamp)
+    return Origin(topic, partition, offset, record.timestamp if timestamp is None else timestamp)
+
+
+def seal(
+    codec: Codec,
+    *,
+    topic: str,
+    data: Any,
+    key: Any,
+    type: str,
+    id: str,
+    source: str,
+    time: datetime | None = None,
+    subject: str | None = None,
+    correlation_id: str | None = None,
+    causation_id: str | None = None,
+    tenant: str | None = None,
+    traceparent: str | None = None,
+    headers: Mapping[str, str | bytes | None] | None = None,
+    marks: Headers = (),
+) -> Outgoing:
+    """The record of an event: attributes as headers in a fixed order, then `marks` (ours), then the user's.
+
+    `type` '' becomes the topic's name, since CloudEvents demands one. A time without a zone is UTC. Raises
+    Unencodable for data or a key that cannot be said, ValueError for a header name that is reserved.
+    """
+    value, content_type, dataschema = codec.encode(type, data)
+    attributes = (
+        (wire.CE_ID, id),
+        (wire.CE_TYPE, type or topic),
+        (wire.CE_SOURCE, source),
+        (wire.CE_TIME, None if time is None else _spell_time(time)),
+        (wire.CE_SUBJECT, subject),
+        (wire.CE_DATASCHEMA, dataschema),
+        (wire.CE_CORRELATION_ID, correlation_id),
+        (wire.CE_CAUSATION_ID, causation_id),
+        (wire.CE_TENANT_ID, tenant),
+        (wire.CONTENT_TYPE, content_type or None),
+        (wire.TRACEPARENT, traceparent),
+    )
+    try:
+        said: list[Header] = [(name, text.encode()) for name, text in attributes if text is not None]
+    except UnicodeEncodeError as error:
+        raise Unencodable(f"an attribute of the event is no UTF-8 text: {error}", "send valid text") from None
+    return Outgoing(topic, key_bytes(key, topic), value, (_SPECVERSION, *said, *marks, *_user_headers(headers)))
+
+
+def key_bytes(key: Any, topic: str) -> bytes | None:
+    """The record key: text as UTF-8, bytes as they are, None null, whole numbers and UUIDs as text."""
+    if key is None or isinstance(key, bytes):
+        return key
+    if isinstance(key, int | UUID) and not isinstance(key, bool):
+        return str(key).encode()
+    if isinstance(key, str):
+        try:
+            return key.encode()
+        except UnicodeEncodeError:
+            raise Unencodable(f"the key {key!r} for topic {topic} is no UTF-8 text", "send valid text") from None
+    hint = "a key is str, bytes, int, UUID or None"
+    raise Unencodable(f"the key for topic {topic} is a {key.__class__.__name__}", hint)
+
+
+def _user_headers(headers: Mapping[str, str | bytes | None] | None) -> list[Header]:
+    found: list[Header] = []
+    for name, value in (headers or {}).items():
+        if name.startswith((wire.OURS, "ce_")) or name in _RESERVED:
+            hint = _RESERVED.get(name, "ce_ and penstock- headers are written here; use the keyword of that name")
+            raise ValueError(f"the header {name!r} is reserved ({hint})")
+        found.append((name, value.encode() if isinstance(value, str) else value))
+    return found
+
+
+def _spell_time(time: datetime) -> str:
+    """RFC 3339, in UTC."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
