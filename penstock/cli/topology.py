@@ -1,0 +1,168 @@
+"""The verbs about the topology file: lint, plan, apply, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli import doors, options
+from penstock.cli.output import note, say, structured
+
+if TYPE_CHECKING:
+    from penstock.deploy.apply import Step
+    from penstock.deploy.plan import Plan
+    from penstock.topology.model import Topology
+
+
+@click.command()
+@options.file
+@options.output
+@click.option("--imports", is_flag=True, help="Import every handler too.")
+@click.pass_context
+def lint(ctx: click.Context, path: Path, form: str, *, imports: bool) -> None:
+    """Check the topology file: every problem at once, each with its place. Needs no broker."""
+    from penstock.errors import TopologyError
+
+    try:
+        topology = doors.of(ctx).topology(path)
+    except TopologyError as error:
+        if form != "table":
+            structured({"ok": False, "problems": error.problems}, form)
+            ctx.exit(2)
+        for problem in error.problems:
+            say(str(problem))
+        count = len(error.problems)
+        note(f"{count} problem{'s' if count != 1 else ''}")
+        ctx.exit(2)
+    failures = _imports(topology) if imports else {}
+    if form != "table":
+        structured({"ok": not failures, "problems": [], "imports": failures}, form)
+    else:
+        for processor, reason in failures.items():
+            say(f"{path}: processors.{processor}: {reason}")
+        if not failures:
+            say(f"ok: {topology.name}, {_count(topology)}", style="good")
+    ctx.exit(2 if failures else 0)
+
+
+def _imports(topology: Topology) -> dict[str, str]:
+    from penstock.deploy.doctor import import_failures
+
+    return import_failures(topology)
+
+
+def _count(topology: Topology) -> str:
+    parts = {"topic": topology.topics, "processor": topology.processors, "connector": topology.connectors}
+    return ", ".join(f"{len(found)} {word}{'s' if len(found) != 1 else ''}" for word, found in parts.items() if found)
+
+
+@click.command()
+@options.file
+@options.output
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `apply --plan`.")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 when there are changes.")
+@click.pass_context
+def plan(ctx: click.Context, path: Path, form: str, out: Path | None, *, exit_code: bool) -> None:
+    """Show what apply would change: topics, partitions, settings; and what it never does."""
+    from penstock.cli import plan_text
+    from penstock.deploy import plan_file
+
+    found = _plan(doors.of(ctx), path)
+    if out:
+        plan_file.write(found, out)
+    if form == "table":
+        plan_text.show(found)
+    else:
+        structured(plan_file.to_json(found), form)
+    if out:
+        note(f"saved to {out}; `penstock apply --plan {out}` does just this")
+    if found.problems:
+        ctx.exit(1)
+    ctx.exit(2 if exit_code and found.has_changes else 0)
+
+
+def _plan(door: doors.Doors, path: Path) -> Plan:
+    from penstock.deploy.observe import make_plan
+
+    topology = door.topology(path)
+    return door.ask(topology, lambda broker: make_plan(topology, broker.admin()))
+
+
+@click.command()
+@options.file
+@options.output
+@options.yes
+@options.dry_run
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Do just what this saved plan says; refuse when the cluster moved since.",
+)
+@click.pass_context
+def apply(ctx: click.Context, path: Path, form: str, saved: Path | None, *, yes: bool, dry_run: bool) -> None:
+    """Create topics, add partitions and change settings as planned. Deletes nothing; can be run again."""
+    from penstock.cli import plan_text
+    from penstock.deploy import plan_file
+
+    door = doors.of(ctx)
+    found = plan_file.read(saved) if saved else _plan(door, path)
+    if form == "table":
+        plan_text.show(found)
+    if dry_run:
+        if form != "table":
+            structured(plan_file.to_json(found), form)
+        ctx.exit(1 if found.problems else 0)
+    if found.has_changes and not (yes or saved or _agreed(form)):
+        raise click.Abort
+    steps = _carry_out(door, path, found, form)
+    if form != "table":
+        structured({"steps": steps, "problems": found.problems, "changed": found.has_changes}, form)
+    ctx.exit(1 if found.problems or any(step.result == "failed" for step in steps) else 0)
+
+
+def _agreed(form: str) -> bool:
+    """Ask, where somebody can answer; a program has to say --yes."""
+    import sys
+
+    if form != "table" or not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: say --yes, or apply a saved plan with --plan FILE")
+    return click.confirm("Apply this?")
+
+
+def _carry_out(door: doors.Doors, path: Path, found: Plan, form: str) -> tuple[Step, ...]:
+    from penstock.broker.contract import Broker
+    from penstock.cli import plan_text
+    from penstock.deploy import apply as applying
+
+    def report(step: Step) -> None:
+        if form == "table":
+            plan_text.show_step(step)
+
+    async def carried(broker: Broker) -> tuple[Step, ...]:
+        await applying.check_current(found, broker.admin())
+        return await applying.apply(found, broker.admin(), report)
+
+    return door.ask(door.topology(path), carried)
+
+
+@click.group()
+def export() -> None:
+    """Write what other tools read."""
+
+
+@export.command("json-schema")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to stdout.")
+def json_schema(out: Path | None) -> None:
+    """The JSON Schema of the topology file, for editors."""
+    from penstock.topology.json_schema import json_schema as schema
+
+    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    out.write_text(text)
+    note(f"wrote {out}; first line for the YAML file: # yaml-language-server: $schema={out}")

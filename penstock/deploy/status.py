@@ -1,0 +1,193 @@
+"""What is going on: groups, their true backlog and oldest event, and topics. One read model for CLI and console."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock import headers as wire
+from penstock.broker.contract import Admin, Broker, Ends, GroupDescription, Reader, TopicDescription
+from penstock.deploy.frontier import Frontier, position_of
+from penstock.record import Position, Record, TopicPartition
+from penstock.topology.derived import dead_letter_topic, replay_topic, retry_prefix
+from penstock.topology.model import Processor, Topology
+
+_REACH: Final = 64  # offsets to look past a gap (compaction, transactions) for the record at a frontier
+_PATIENCE: Final = 5.0  # seconds to read the oldest records; a status without them is better than none
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """One member of a group, as the cluster knows it."""
+
+    client_id: str
+    host: str
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Oldest:
+    """The oldest unfinished event: where it stands, and when it was first written (epoch milliseconds)."""
+
+    position: Position
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """A processor's group now.
+
+    `lag` is end - frontier over sources and replay; `finished_above` of those are finished already; `waiting` are in
+    retry topics. `dead_letters` counts what stands in the dead letter topic, replayed or not.
+    """
+
+    processor: str
+    group: str
+    state: str
+    protocol: str
+    members: tuple[MemberStatus, ...]
+    started: bool
+    lag: int
+    finished_above: int
+    waiting: int
+    dead_letters: int
+    oldest: Oldest | None
+
+    @property
+    def backlog(self) -> int:
+        """Records not finished: lag - finished above the frontier + waiting in retry topics."""
+        return self.lag - self.finished_above + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class TopicStatus:
+    """A topic of the topology; `partitions` and `records` None where it does not exist."""
+
+    topic: str
+    owner: str
+    derived: bool
+    partitions: int | None
+    replication_factor: int | None
+    records: int | None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the cluster has no such topic."""
+        return self.partitions is None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMembers:
+    """Who is in a processor's group."""
+
+    processor: str
+    group: str
+    state: str
+    protocol: str
+    members: tuple[MemberStatus, ...]
+
+
+async def members(topology: Topology, broker: Broker) -> tuple[GroupMembers, ...]:
+    """The members of every processor's group; cheap, no offset is asked for. Raises BrokerUnavailable."""
+    found = []
+    for processor in topology.processors.values():
+        one = await broker.admin().group(processor.group_id)
+        found.append(GroupMembers(processor.name, one.id, one.state, one.protocol, _members(one)))
+    return tuple(found)
+
+
+def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
+    return tuple(MemberStatus(one.client_id, one.host, tuple(one.partitions)) for one in group.members)
+
+
+async def groups(topology: Topology, broker: Broker) -> tuple[GroupStatus, ...]:
+    """The group of every processor, in the topology's order. Raises BrokerUnavailable."""
+    everything = await broker.admin().topics()
+    return tuple([await _group(processor, broker, everything) for processor in topology.processors.values()])
+
+
+async def _group(processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription]) -> GroupStatus:
+    admin, group_id = broker.admin(), processor.group_id
+    described = await admin.group(group_id)
+    sources = await position_of(admin, group_id, processor.topics, processor.start_from)
+    replay = await position_of(admin, group_id, [replay_topic(group_id)])
+    retry = await position_of(admin, group_id, [name for name in everything if name.startswith(retry_prefix(group_id))])
+    frontiers = (*sources.frontiers, *replay.frontiers, *retry.frontiers)
+    dead = await _records(admin, [everything[name] for name in [dead_letter_topic(group_id)] if name in everything])
+    return GroupStatus(
+        processor=processor.name,
+        group=group_id,
+        state=described.state,
+        protocol=described.protocol,
+        members=_members(described),
+        started=sources.started or replay.started or retry.started,
+        lag=sources.lag + replay.lag,
+        finished_above=sources.finished + replay.finished,
+        waiting=retry.lag - retry.finished,
+        dead_letters=sum(dead.values()),
+        oldest=await oldest(broker.reader(), frontiers),
+    )
+
+
+async def topics(topology: Topology, broker: Broker) -> tuple[TopicStatus, ...]:
+    """Every declared and derived topic, then retry topics that no policy names any more. Raises BrokerUnavailable."""
+    from penstock.topology.wanted import wanted_topics
+
+    admin = broker.admin()
+    there = await admin.topics()
+    wanted = {topic.name: (topic.owner, topic.derived) for topic in wanted_topics(topology)}
+    for processor in topology.processors.values():
+        former = sorted(name for name in there if name.startswith(retry_prefix(processor.group_id)))
+        wanted |= {name: (processor.name, True) for name in former if name not in wanted}
+    records = await _records(admin, [there[name] for name in wanted if name in there])
+    return tuple(
+        TopicStatus(
+            name,
+            owner,
+            derived,
+            there[name].partitions if name in there else None,
+            there[name].replication_factor if name in there else None,
+            records.get(name),
+        )
+        for name, (owner, derived) in wanted.items()
+    )
+
+
+async def _records(admin: Admin, there: Sequence[TopicDescription]) -> dict[str, int]:
+    """Records of each topic: end - beginning, so gaps count."""
+    found = {topic.name: 0 for topic in there}
+    partitions = [TopicPartition(topic.name, number) for topic in there for number in range(topic.partitions)]
+    ends: Mapping[TopicPartition, Ends] = await admin.ends(partitions) if partitions else {}
+    for partition, one in ends.items():
+        found[partition.topic] += one.high - one.low
+    return found
+
+
+async def oldest(reader: Reader, frontiers: Iterable[Frontier]) -> Oldest | None:
+    """The oldest record at any frontier, by when it was first written; None where nothing is unfinished.
+
+    Read within five seconds or not at all: what could be read until then decides.
+    """
+    ranges = {
+        one.partition: (one.offset, min(one.end, one.offset + _REACH)) for one in frontiers if one.end > one.offset
+    }
+    first: dict[TopicPartition, Record] = {}
+    if not ranges:
+        return None
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            async for record in reader.scan(ranges):
+                first.setdefault(record.source, record)
+                if len(first) == len(ranges):
+                    break
+    except TimeoutError:
+        pass  # a slow read costs the age, not the status
+    found = [Oldest(record.position, _first_written(record)) for record in first.values()]
+    return min(found, key=lambda one: one.timestamp, default=None)
+
+
+def _first_written(record: Record) -> int:
+    """When the event first stood in the log: a retry or replay record carries it."""
+    return wire.number(record.headers, wire.ORIGIN_TIMESTAMP) or record.timestamp
