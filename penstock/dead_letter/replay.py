@@ -19,7 +19,9 @@ from penstock.dead_letter.entries import EVERYTHING, NOTHING_DECLARED, DeadLette
 from penstock.dead_letter.selection import Objection, Selection, select
 from penstock.dead_letter.sending import Pace
 from penstock.dead_letter.settling import Result, Target, note, origin_lines, settle
+from penstock.errors import Undecodable, UnknownSchema
 from penstock.record import Outgoing
+from penstock.schema.envelope import Opener
 from penstock.topology.derived import replay_topic
 
 MAX_REPLAYS: Final = 3
@@ -95,3 +97,21 @@ def replayed(letter: DeadLetter, target: Target) -> Outgoing:
     ]
     headers = [*wire.foreign(letter.record.headers), *ours]
     return Outgoing(target.topic, letter.record.key, letter.record.value, headers, target.partition(letter.origin))
+
+
+def unknown_schema(opener: Opener) -> Objection:
+    """An objection to entries whose schema is not known here: they would only be deferred.
+
+    What cannot be decoded for good is let through: it is replayed when the handler or the schemas were mended.
+    """
+
+    def objection(letter: DeadLetter) -> str:
+        try:
+            opener.open(letter.record)
+        except UnknownSchema:
+            return "its schema is not known here"
+        except Undecodable:
+            return ""
+        return ""
+
+    return objection

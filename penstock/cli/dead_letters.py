@@ -1,0 +1,259 @@
+"""The verb dlt: dead letters listed, shown, replayed, discarded and purged."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli import doors, options
+from penstock.cli.dead_letter_filters import filters_of, filters_options, position_of, processor_option
+from penstock.cli.dead_letter_text import COLUMNS, details, page, replay_command, row, selection_view, view
+from penstock.cli.output import note, plain, say, structured, table
+from penstock.cli.replaying import (
+    TimeOrOffset,
+    agreed,
+    bar,
+    counts,
+    entries,
+    finish,
+    moment,
+    processor_of,
+)
+
+if TYPE_CHECKING:
+    from penstock.broker.contract import Broker
+    from penstock.dead_letter.entries import DeadLetter
+    from penstock.dead_letter.ranges import Point
+    from penstock.dead_letter.selection import Selection
+    from penstock.dead_letter.settling import Result
+    from penstock.schema.envelope import Opener
+    from penstock.topology.model import Processor, Topology
+
+ROWS = 100  # of a table; programs get all
+
+
+@click.group()
+def dlt() -> None:
+    """Dead letters: runs that were given up, and the ways out."""
+
+
+@dlt.command()
+@options.file
+@options.output
+@processor_option
+@filters_options
+@click.pass_context
+def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, **asked: Any) -> None:
+    """List the entries that wait. What was replayed or discarded is not shown; a table shows the first 100."""
+    from penstock.dead_letter.entries import declared_types, list_entries
+
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    group = processor_of(topology, name).group_id
+    filters = filters_of(group, asked)
+    shown: list[DeadLetter] = []
+    reasons: Counter[str] = Counter()
+
+    async def listed(broker: Broker) -> None:
+        async for letter in list_entries(broker, group, filters=filters, declared=declared_types(topology)):
+            reasons[letter.reason] += 1
+            if form != "table" or len(shown) < ROWS:
+                shown.append(letter)
+
+    door.ask(topology, listed)
+    if form != "table":
+        structured([view(letter) for letter in shown], form)
+        return
+    if shown:
+        table(COLUMNS, map(row, shown))
+    if reasons.total() > len(shown):
+        note(f"the first {ROWS}; narrow it, or take -o json for all")
+    say(f"{entries(reasons.total())} of {group}" + (f": {counts(reasons)}" if reasons else ""))
+
+
+@dlt.command()
+@click.argument("position")
+@options.file
+@options.output
+@processor_option
+@click.pass_context
+def show(ctx: click.Context, position: str, path: Path, form: str, name: str | None) -> None:
+    """Show one entry: data, headers, error, where it first stood, and the command that replays it."""
+    from penstock.dead_letter.entries import declared_types, look
+    from penstock.errors import PenstockError
+
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    processor = processor_of(topology, name)
+    at = position_of(processor.group_id, position)
+    found = door.ask(topology, lambda broker: look(broker, processor.group_id, at, declared_types(topology)))
+    if found is None:
+        raise PenstockError(f"there is no entry at {at}", "`penstock dlt ls` lists what waits; older ones were purged")
+    letter, marks = found
+    opener = _opener(topology, processor)
+    command = replay_command(letter, processor.name, str(path))
+    if form == "table":
+        page(letter, marks, opener, command)
+    else:
+        structured(details(letter, marks, opener, command), form)
+
+
+@dlt.command()
+@options.file
+@options.output
+@processor_option
+@filters_options
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second, at most.")
+@click.option("--max-replays", type=click.IntRange(min=1), default=3, show_default=True, help="Loop guard.")
+@options.dry_run
+@options.yes
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    /,
+    path: Path,
+    form: str,
+    name: str | None,
+    rate: float | None,
+    max_replays: int,
+    *,
+    dry_run: bool,
+    yes: bool,
+    **asked: Any,
+) -> None:
+    """Run entries again, through the group's own replay topic. Interrupted, it may be given again."""
+    from penstock.dead_letter import replay as replaying
+    from penstock.dead_letter.entries import declared_types
+
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    processor = processor_of(topology, name)
+    filters = filters_of(processor.group_id, asked)
+
+    async def replayed(broker: Broker) -> Result | None:
+        plan = await replaying.plan_replay(
+            broker,
+            processor.group_id,
+            filters=filters,
+            declared=declared_types(topology),
+            max_replays=max_replays,
+            objection=replaying.unknown_schema(_opener(topology, processor)),
+        )
+        _announce(f"replays {entries(plan.count)} to {plan.topic}", plan.selection, form)
+        if plan.count and not plan.workers:
+            note(f"no worker of {processor.name} runs now: they wait in the replay topic until one does")
+        if dry_run or not plan.count:
+            _planned(plan.selection, form)
+            return None
+        if not agreed("Replay them?", yes=yes, form=form):
+            raise click.Abort
+        with bar("replaying", plan.count) as progress:
+            return await replaying.replay(broker, plan, replay_id=str(uuid.uuid4()), rate=rate, progress=progress)
+
+    result = door.ask(topology, replayed)
+    if result is not None:
+        finish(ctx, result, "replayed", form)
+
+
+@dlt.command()
+@options.file
+@options.output
+@processor_option
+@filters_options
+@options.dry_run
+@options.yes
+@click.pass_context
+def discard(
+    ctx: click.Context, /, path: Path, form: str, name: str | None, *, dry_run: bool, yes: bool, **asked: Any
+) -> None:
+    """Mark entries as dealt with: they stay in the topic and are not offered again."""
+    from penstock.dead_letter import discard as discarding
+    from penstock.dead_letter.entries import declared_types
+    from penstock.dead_letter.selection import select
+
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    group = processor_of(topology, name).group_id
+    filters = filters_of(group, asked)
+
+    async def discarded(broker: Broker) -> Result | None:
+        selection = await select(broker, group, filters=filters, declared=declared_types(topology))
+        _announce(f"discards {entries(selection.count)} of {group}", selection, form)
+        if dry_run or not selection.count:
+            _planned(selection, form)
+            return None
+        if not agreed("Discard them?", yes=yes, form=form):
+            raise click.Abort
+        with bar("discarding", selection.count) as progress:
+            return await discarding.discard(broker, selection, replay_id=str(uuid.uuid4()), progress=progress)
+
+    result = door.ask(topology, discarded)
+    if result is not None:
+        finish(ctx, result, "discarded", form)
+
+
+@dlt.command()
+@options.file
+@options.output
+@processor_option
+@click.option("--before", type=TimeOrOffset(), required=True, help="Time, age (30d) or offset: older ones are removed.")
+@options.dry_run
+@options.yes
+@click.pass_context
+def purge(
+    ctx: click.Context, /, path: Path, form: str, name: str | None, before: Point, *, dry_run: bool, yes: bool
+) -> None:
+    """Remove the oldest entries from the topic for good, also those that still wait."""
+    from penstock.dead_letter import purge as purging
+
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    group = processor_of(topology, name).group_id
+
+    async def purged(broker: Broker) -> None:
+        plan = await purging.plan_purge(broker, group, before=before)
+        tell = say if form == "table" else note
+        tell(f"removes {entries(plan.removed)} of {group} for good; {plan.waiting} of them still wait")
+        if plan.removed:
+            tell(f"from {moment(plan.oldest)} to {moment(plan.newest)}")
+        done = False
+        if plan.removed and not dry_run:
+            if not agreed("Remove them?", yes=yes, form=form):
+                raise click.Abort
+            await purging.purge(broker, plan)
+            done = True
+            tell("done")
+        if form != "table":
+            structured({**plain(plan), "done": done}, form)
+
+    door.ask(topology, purged)
+
+
+def _opener(topology: Topology, processor: Processor) -> Opener:
+    from penstock.schema.codec import Codec
+    from penstock.schema.envelope import Opener
+
+    return Opener(topology, processor.group_id, Codec(topology))
+
+
+def _announce(deed: str, selection: Selection, form: str) -> None:
+    """Say what will be done; beside the result where the result is for a program."""
+    tell = say if form == "table" else note
+    tell(deed)
+    if selection.count:
+        tell(f"  reasons: {counts(selection.by_reason)}")
+        tell(f"  types:   {counts(selection.by_type)}")
+        tell(f"  errors:  {counts(selection.by_error)}")
+        tell(f"  given up from {moment(selection.oldest)} to {moment(selection.newest)}")
+    for reason, count in selection.refused.items():
+        tell(f"  refused: {count} ({reason})")
+
+
+def _planned(selection: Selection, form: str) -> None:
+    """The result of a dry run, for programs."""
+    if form != "table":
+        structured(selection_view(selection), form)

@@ -1,0 +1,135 @@
+"""What the replaying verbs share: which processor, which times, the question before the deed, the bar during it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.output import console, note
+
+if TYPE_CHECKING:
+    from penstock.dead_letter.ranges import Point
+    from penstock.dead_letter.settling import Result
+    from penstock.topology.model import Processor, Topology
+
+
+class Time(click.ParamType[int]):
+    """A time (RFC 3339) or an age (2h), as epoch milliseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it; a usage error where it is neither."""
+        from penstock.clock import SystemClock
+        from penstock.dead_letter.ranges import parse_time
+
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_time(value, SystemClock().now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class TimeOrOffset(click.ParamType["Point"]):
+    """A time, an age, or an offset (a whole number)."""
+
+    name = "time|offset"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Point:
+        """Read it; a usage error where it is none of them."""
+        from penstock.clock import SystemClock
+        from penstock.dead_letter.ranges import parse_point
+
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]  # click converts defaults twice
+        try:
+            return parse_point(value, SystemClock().now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def processor_of(topology: Topology, name: str | None) -> Processor:
+    """The processor of this name, or the only one. A usage error otherwise."""
+    known = topology.processors
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name is None:
+        raise click.UsageError(f"which processor? --processor {' | '.join(known)}")
+    if name not in known:
+        raise click.UsageError(f"there is no processor {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+def agreed(question: str, *, yes: bool, form: str) -> bool:
+    """Ask, where somebody can answer; a program has to say --yes (exit code 2)."""
+    if yes:
+        return True
+    if form != "table" or not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: say --yes, or look first with --dry-run")
+    return click.confirm(question)
+
+
+@contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr; yields what is told how many are done. Nothing is drawn where nobody looks."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(err=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def moment(millis: int | None) -> str | None:
+    """Epoch milliseconds as RFC 3339, UTC, to the second."""
+    if millis is None:
+        return None
+    return datetime.fromtimestamp(millis / 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def counts(counted: Mapping[str, int]) -> str:
+    """Counts as a line: "3 exhausted, 1 rejected"."""
+    return ", ".join(f"{count} {name or 'unnamed'}" for name, count in counted.items())
+
+
+def entries(count: int) -> str:
+    """The number with its noun."""
+    return f"{count} dead letter" if count == 1 else f"{count} dead letters"
+
+
+def report(result: Result, done: str, again: str) -> list[str]:
+    """What there is to say after a command, one line each; `done` is what happened to what was written."""
+    tally = result.tally
+    lines = [f"{tally.written} {done} (replay id {result.replay_id})"]
+    if tally.passed_over:
+        lines.append(f"{tally.passed_over} passed over: settled by another command in the meantime")
+    if result.contested:
+        lines.append(
+            f"{result.contested} were written by another command at the same moment too, with the same run ids"
+        )
+    if tally.refusals:
+        lines.append(f"{tally.refusals} refused by the broker for good:")
+        lines.extend(f"  {line}" for line in tally.refused)
+    if tally.interrupted:
+        lines.append(f"stopped early: {tally.interrupted}")
+        lines.append(f"{again} goes on where this one stopped")
+    return lines
+
+
+def finish(
+    ctx: click.Context, result: Result, done: str, form: str, *, again: str = "the same command, given again,"
+) -> None:
+    """Print the result and leave: exit code 1 where something was left undone."""
+    from penstock.cli.output import say, structured
+
+    if form != "table":
+        structured(result, form)
+    for line in report(result, done, again):
+        note(line) if form != "table" else say(line)
+    ctx.exit(1 if result.tally.interrupted or result.tally.refusals else 0)
