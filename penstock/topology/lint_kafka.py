@@ -110,15 +110,17 @@ def _internal_topics(topology: Topology, marks: Marks) -> Iterator[Problem]:
         message = "derived topics cannot be compacted: of two failed records with one key, one would vanish"
         yield marks.problem(marks.value(*at, "cleanup.policy"), message, "remove it: they are cleaned by delete")
     retention = integer(configs.get("retention.ms"))
-    slowest = max(topology.processors.values(), key=longest_delay, default=None)
+    judged = [found for found in topology.processors.values() if marks.sound("processors", found.name, "retry")]
+    slowest = max(judged, key=longest_delay, default=None)
     if retention is not None and retention >= 0 and slowest and retention / 1000 < longest_delay(slowest):
         message = (
             f"derived topics keep records for {spell(retention / 1000)}, "
             f"but processor {quoted(slowest.name)} retries after up to {spell(longest_delay(slowest))}"
         )
         yield marks.problem(marks.value(*at, "retention.ms"), message, "a record would be deleted before it is due")
+    sources = tuple(source for processor in topology.processors.values() for source in processor.topics)
     limit = integer(configs.get("max.message.bytes"))
-    needed = largest_message(topology, tuple(topology.topics)) + HEADROOM
+    needed = largest_message(topology, sources) + HEADROOM
     if limit is not None and limit < needed:
         message = f"max.message.bytes of derived topics is {limit}, their sources need {needed}"
         yield marks.problem(marks.value(*at, "max.message.bytes"), message, "remove it: it follows the sources")

@@ -21,6 +21,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
     yield from _spelling(topology, marks)
     yield from _dangling(topology, marks)
     yield from _named_twice(topology, marks)
+    yield from _twins(topology, marks)
     if marks.sound("name"):
         yield from _length_of_derived(topology, marks)
         yield from _collisions(topology, marks)
@@ -29,6 +30,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
 
 def _spelling(topology: Topology, marks: Marks) -> Iterator[Problem]:
     named: list[tuple[str, str, Mark]] = []
+    yield from _twins(topology, marks)
     if marks.sound("name"):
         named.append(("name", topology.name, marks.value("name")))
     named += [("topic", name, marks.key("topics", name)) for name in topology.topics]
@@ -104,10 +106,21 @@ def _named_twice(topology: Topology, marks: Marks) -> Iterator[Problem]:
                 seen.add(item)
 
 
+def _twins(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """Processors whose groups, and so all of whose derived topics, would collide: said once."""
+    groups: dict[str, str] = {}
+    for name, processor in topology.processors.items():
+        twin = groups.setdefault(_folded(processor.group_id), name)
+        if twin != name:
+            message = f"processors {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
+            hint = "dots and underscores count as equal: rename one"
+            yield marks.problem(marks.key("processors", name), message, hint)
+
+
 def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
     """Names of one kind that differ only in `.` and `_`: metrics cannot hold both, so the broker refuses the second."""
     readable = _derived_sources(topology)
-    groups: dict[str, str] = {}
+    groups: set[str] = set()
     topics: dict[str, tuple[str, str]] = {}  # folded → the name, its owner
     for name, topic in topology.topics.items():
         if name in readable and topic.partitions is None:
@@ -117,11 +130,9 @@ def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
     yield from _claim(topics, progress_topic(topology.name), "progress", marks.value("name"), marks)
     for name, processor in topology.processors.items():
         mark = marks.key("processors", name)
-        twin = groups.setdefault(_folded(processor.group_id), name)
-        if twin != name:
-            message = f"processors {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
-            yield marks.problem(mark, message, "dots and underscores count as equal: rename one")
-            continue
+        if _folded(processor.group_id) in groups:
+            continue  # a twin
+        groups.add(_folded(processor.group_id))
         for derived in (*policy_topics(processor), f"{processor.group_id}.parked"):
             yield from _claim(topics, derived, name, mark, marks)
 

@@ -112,7 +112,7 @@ def _interpreter(processor: Processor, marks: Marks) -> Iterator[Problem]:
 
 
 def _grace(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:
-    if not _sound(marks, processor, "stop_grace_period") or not marks.sound("kafka"):
+    if not _sound(marks, processor, "stop_grace_period") or not marks.sound("kafka", "max.poll.interval.ms"):
         return
     most = max_poll_interval(topology) / 2
     if processor.stop_grace_period > most:

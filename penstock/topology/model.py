@@ -78,7 +78,7 @@ class Processor:
         "module:attribute; the topology's folder is first on sys.path.",
         example="processors.triage:triage",
     )
-    topics: tuple[str, ...] = option("texts", "Source topics.")
+    topics: tuple[str, ...] = option("texts", "Source topics.", example="[tickets.new]")
     types: tuple[str, ...] = option("texts", "Only these event types; others are skipped and counted.", default=())
     output: str | None = option("name", "Topic of a returned value.", default=None)
     emits: tuple[str, ...] = option("texts", "Further topics that emit() may name.", default=())
@@ -140,7 +140,10 @@ class InternalTopics:
 
 @dataclass(frozen=True, kw_only=True)
 class Topology:
-    """The whole file. `directory` is the folder it stands in: paths and handlers are looked up there."""
+    """The whole file.
+
+    `directory` is the folder it stands in: paths and handlers are looked up there.
+    """
 
     version: int = option("count", "Format of this file: 1.", default=1, least=1, most=1)
     name: str = option("name", "Prefix of every consumer group.", example="support-desk")

@@ -172,7 +172,7 @@ def _unquoted(node: ScalarNode) -> bool:
 def _check_bounds(value: float, option: Option) -> None:
     wording = spell if option.kind == "duration" else _spell_number
     if option.least is not None and option.least == option.most and value != option.least:
-        raise Unfit(f"must be {wording(option.least)}, not {wording(value)}", f"this penstock knows {option.doc}")
+        raise Unfit(f"must be {wording(option.least)}, not {wording(value)}")
     if option.least is not None and value < option.least:
         raise Unfit(f"is {wording(value)}, the least is {wording(option.least)}")
     if option.most is not None and value > option.most:

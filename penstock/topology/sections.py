@@ -51,7 +51,7 @@ class Sections:
     def _section(self, kind: type, node: Node, path: _Path, mark: Mark, base: Any) -> Any:
         """An instance of `kind`; what the node does not say comes from `base`, then from the declared default."""
         declared = options(kind)
-        entries = self._entries(node, path, label(path))
+        entries = self._entries(node, path, f"its keys: {listed(declared)}")
         self._report_unknown(entries, declared, path)
         values: dict[str, Any] = {}
         for key, option in declared.items():
@@ -103,7 +103,7 @@ class Sections:
         assert option.section is not None
         base = self._defaults if option.section is Processor else None
         found = {}
-        for name, (mark, value) in self._entries(node, path, label(path)).items():
+        for name, (mark, value) in self._entries(node, path).items():
             inner = (*path, name)
             self._marks.keys[inner] = mark
             self._marks.values[inner] = value.mark
@@ -154,14 +154,14 @@ class Sections:
 
     def _map_of(self, path: _Path, node: Node, read_value: Callable[[Node, _Path], Any]) -> dict[str, Any]:
         found = {}
-        for key, (mark, value) in self._entries(node, path, label(path)).items():
+        for key, (mark, value) in self._entries(node, path).items():
             inner = (*path, key)
             self._marks.keys[inner] = mark
             self._marks.values[inner] = value.mark
             found[key] = read_value(value, inner)
         return {key: value for key, value in found.items() if value is not _ABSENT}
 
-    def _entries(self, node: Node, path: _Path, name: str) -> Mapping[str, tuple[Mark, Node]]:
+    def _entries(self, node: Node, path: _Path, hint: str = "write <name>: <value>") -> Mapping[str, tuple[Mark, Node]]:
         """The entries of a map; of nothing at all too, since `topics:` alone is natural."""
         if isinstance(node, MapNode):
             return node.entries
@@ -170,9 +170,8 @@ class Sections:
                 self._spoil(path)
             return {}
         shape = "a list" if isinstance(node, ListNode) else "a single value"
-        hint = "entries go by name: <name>: { ... }" if path else "begin with version: 1 and name: <a name>"
         self._marks.spoiled.add(path)
-        self.problems.append(self._marks.problem(node.mark, f"{name} must be a map, not {shape}", hint))
+        self.problems.append(self._marks.problem(node.mark, f"{label(path)} must be a map, not {shape}", hint))
         return {}
 
     def _report_unknown(
@@ -182,7 +181,7 @@ class Sections:
             if key in declared:
                 continue
             hint = did_you_mean(key, declared, f"known keys: {listed(declared)}")
-            if "." in key and not hint.startswith("did"):
+            if "." in key:
                 where = "configs:" if "configs" in declared else "kafka: at the top"
                 hint = f"Kafka's own settings go under {where}"
             place = f" in {label(path)}" if path else ""

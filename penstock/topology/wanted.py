@@ -1,0 +1,132 @@
+"""The topics a topology wants to exist: those it declares with partitions, and those its processors imply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from penstock.topology.derived import dead_letter_topic, policy_topics, progress_topic, replay_topic
+from penstock.topology.lint_kafka import HEADROOM, integer, largest_message
+from penstock.topology.model import Processor, Topic, Topology
+
+WEEK_MS: Final = 7 * 86_400_000
+PROGRESS_PARTITIONS: Final = 3
+_FOREVER: Final = "-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedTopic:
+    """One topic as it should be.
+
+    `partitions` None: as many as the largest of `partitions_like` has, known only live. `replication_factor` None:
+    as `like` has live, else the broker's default. `like` is the first source of a derived topic, `sources` are all
+    of them; `owner` is the processor it belongs to, '' for declared topics and progress.
+    """
+
+    name: str
+    partitions: int | None
+    partitions_like: tuple[str, ...] = ()
+    replication_factor: int | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    derived: bool = False
+    like: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+def wanted_topics(topology: Topology) -> tuple[WantedTopic, ...]:
+    """Declared topics that have `partitions`, then each processor's derived topics, then progress."""
+    return (*_declared(topology), *_derived(topology), *_progress(topology))
+
+
+def _declared(topology: Topology) -> Iterator[WantedTopic]:
+    for topic in topology.topics.values():
+        if topic.partitions is not None:
+            yield WantedTopic(
+                name=topic.name,
+                partitions=topic.partitions,
+                replication_factor=topic.replication_factor,
+                configs=dict(topic.configs),
+            )
+
+
+def _derived(topology: Topology) -> Iterator[WantedTopic]:
+    for processor in topology.processors.values():
+        first = topology.topics.get(processor.topics[0]) if processor.topics else None
+        counts = [topology.topics[name].partitions if name in topology.topics else None for name in processor.topics]
+        known = [count for count in counts if count is not None]
+        as_sources = max(known) if known and len(known) == len(counts) else None
+        letters = dead_letter_topic(processor.group_id)
+        for name in policy_topics(processor):
+            partitions = 1 if name == letters else as_sources
+            yield WantedTopic(
+                name=name,
+                partitions=partitions,
+                partitions_like=processor.topics if partitions is None else (),
+                replication_factor=_replication(topology, first),
+                configs=_configs(topology, processor, first, name),
+                owner=processor.name,
+                derived=True,
+                like=processor.topics[0] if processor.topics else None,
+                sources=processor.topics,
+            )
+
+
+def _progress(topology: Topology) -> Iterator[WantedTopic]:
+    processors = [processor for processor in topology.processors.values() if processor.topics]
+    if not processors:
+        return
+    like = processors[0].topics[0]
+    first = topology.topics.get(like)
+    configs = {
+        **_durability(first),
+        "retention.ms": str(WEEK_MS),
+        **topology.internal_topics.configs,
+        "cleanup.policy": "delete",
+    }
+    yield WantedTopic(
+        name=progress_topic(topology.name),
+        partitions=PROGRESS_PARTITIONS,
+        replication_factor=_replication(topology, first),
+        configs=configs,
+        derived=True,
+        like=like,
+    )
+
+
+def _replication(topology: Topology, first: Topic | None) -> int | None:
+    return topology.internal_topics.replication_factor or (first.replication_factor if first else None)
+
+
+def _durability(first: Topic | None) -> dict[str, str]:
+    """What keeps a derived topic as safe as its source."""
+    key = "min.insync.replicas"
+    return {key: first.configs[key]} if first and key in first.configs else {}
+
+
+def _configs(topology: Topology, processor: Processor, first: Topic | None, name: str) -> dict[str, str]:
+    """Settings of one retry, dead letter or replay topic.
+
+    `internal_topics.configs` has the last word, but for two: dead letters and the replay topic (its memory) never
+    expire by themselves, and none is compacted.
+    """
+    configs = {
+        **_durability(first),
+        "max.message.bytes": str(largest_message(topology, processor.topics) + HEADROOM),
+        "retention.ms": str(_retry_retention(topology, processor)),
+        **topology.internal_topics.configs,
+        "cleanup.policy": "delete",
+    }
+    if name in {dead_letter_topic(processor.group_id), replay_topic(processor.group_id)}:
+        configs["retention.ms"] = _FOREVER
+    return configs
+
+
+def _retry_retention(topology: Topology, processor: Processor) -> int:
+    """A week, or as long as the longest-kept source, in milliseconds; -1 is forever."""
+    declared = [
+        topology.topics[name].configs.get("retention.ms") for name in processor.topics if name in topology.topics
+    ]
+    kept = [found for found in map(integer, declared) if found is not None]
+    return -1 if any(found < 0 for found in kept) else max([WEEK_MS, *kept])
