@@ -1,0 +1,1 @@
+"""The Kafka keeper of the broker contract: librdkafka for the work, aiokafka for live tails."""
