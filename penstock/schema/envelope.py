@@ -5,13 +5,14 @@ Binary mode is written; binary mode, structured mode and records without any Clo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from penstock import headers as wire
-from penstock.errors import Unencodable
+from penstock.errors import Undecodable, Unencodable
 from penstock.event import Event, Origin
 from penstock.record import Header, Headers, Outgoing, Record
 from penstock.schema import json_data, structured
@@ -56,6 +57,16 @@ class Opener:
             return self._open_structured(record, origin, content_type)
         type_ = self._type(said, origin.topic)
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
+
+    def glance(self, record: Record) -> Event[None]:
+        """The event without its data: who it is, also where the data cannot be opened. Never raises."""
+        origin = self.origin_of(record)
+        view = record
+        content_type = record.header(wire.CONTENT_TYPE)
+        if content_type is not None and structured.is_structured(content_type) and record.value is not None:
+            with contextlib.suppress(Undecodable):
+                view = structured.as_binary(record, structured.envelope(record, content_type))
+        return Event(view, None, self._type(view.header(wire.CE_TYPE), origin.topic), origin)
 
     def origin_of(self, record: Record) -> Origin:
         """Where a record first stood."""

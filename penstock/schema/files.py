@@ -63,11 +63,6 @@ class SchemaFiles:
         """Looked for in the type's own schemas, then in all."""
         return next((found for found in self._candidates(type_) if found.fingerprint == fingerprint), None)
 
-    def load(self) -> None:
-        """Read every schema now. Raises UnknownSchema naming the file that cannot be read."""
-        for type_ in self._paths:
-            self._of(type_)
-
     def _candidates(self, type_: str) -> Iterator[Schema]:
         if type_ in self._paths:
             yield from self._of(type_)
