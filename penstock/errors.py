@@ -62,6 +62,10 @@ class HandlerError(PenstockError):
     """A handler cannot be imported or has the wrong shape; the cause is the user's own exception."""
 
 
+class HandlerStuck(HandlerError):
+    """A plain `def` handler went on past its timeout and the grace; a thread cannot be stopped, its process can."""
+
+
 class CodecError(PenstockError):
     """Data and schema do not agree."""
 

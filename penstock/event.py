@@ -37,6 +37,11 @@ class Event(Generic[T]):
         self.origin = origin
 
     @property
+    def record(self) -> Record:
+        """The record it was opened from (structured mode: with its attributes as headers)."""
+        return self._record
+
+    @property
     def type(self) -> str:
         """`ce_type`, or the topic's declared type."""
         return self._type

@@ -1,0 +1,1 @@
+"""The heart: takes records from a broker, runs them, hands off what failed, and commits what is finished."""

@@ -1,0 +1,164 @@
+"""The partitions a worker owns now: gained, handed over, lost. The only place where their state is made and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+
+from penstock.broker.contract import Assigned
+from penstock.engine.committer import Committer
+from penstock.engine.counters import Counters
+from penstock.engine.dispatch import Dispatch
+from penstock.engine.intake import Intake
+from penstock.engine.lanes import Lanes
+from penstock.engine.partition import PartitionState
+from penstock.engine.suspects import Suspects
+from penstock.record import Record, TopicPartition
+from penstock.topology.derived import replay_topic, retry_delay
+from penstock.topology.model import Processor
+
+log = logging.getLogger("penstock.assignment")
+_UNWIND = 2.0  # seconds a cancelled handler has to let go
+
+
+class Assignment:
+    """The engine's side of a group membership: a GroupListener (broker/contract.py)."""
+
+    def __init__(
+        self,
+        processor: Processor,
+        partitions: dict[TopicPartition, PartitionState],
+        dispatch: Dispatch,
+        intake: Intake,
+        committer: Committer,
+        suspects: Suspects,
+        counters: Counters,
+        grace: float,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`grace` is how long a hand-over lets running attempts finish, in seconds."""
+        self._processor = processor
+        self._partitions = partitions
+        self._dispatch = dispatch
+        self._intake = intake
+        self._committer = committer
+        self._suspects = suspects
+        self._counters = counters
+        self._grace = grace
+        self._epoch = 0
+        self._one_ended = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self.failed = failed
+
+    def received(self, records: Sequence[Record]) -> None:
+        """Records of partitions owned now, or, where a hand-over crossed their delivery, owned before."""
+        self._intake.received(records)
+        if self._committer.idle:
+            self._committer.wake()
+
+    async def assigned(self, partitions: Sequence[Assigned]) -> None:
+        """Make fresh state for each, and commit its start at once, so that every later jump can be counted."""
+        self._counters.rebalances += 1
+        gained = [self._gain(one) for one in partitions]
+        if gained and not await self._committer.commit(gained):
+            self._committer.wake()
+        self._intake.reapply_pauses()
+        self._intake.refill()
+
+    def _gain(self, one: Assigned) -> PartitionState:
+        topic, group = one.partition.topic, self._processor.group_id
+        delay = retry_delay(group, topic)
+        own = delay is not None or topic == replay_topic(group)
+        self._epoch += 1
+        lanes = Lanes(self._processor.ordering, self._dispatch.queue_for(own=own))
+        foreign: list[str] = []
+        state = PartitionState(one, self._epoch, lanes, delay, own=own, foreign=foreign)
+        if foreign:
+            self._counters.foreign_metadata += 1
+            log.warning("%s: the metadata beside its commit is not ours, or damaged; ignored", one.partition)
+        if one.lost:
+            self._report_lost(one.partition, one.lost)
+        self._suspects.judge(state, one.end)
+        self._partitions[one.partition] = state
+        return state
+
+    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """Let running attempts finish within the grace, cancel the rest, commit, and forget."""
+        self._counters.rebalances += 1
+        leaving = [self._partitions[one] for one in partitions if one in self._partitions]
+        for state in leaving:
+            state.dispatching = False
+        await self._drain(leaving, self._grace)
+        if any(state.running for state in leaving):
+            self._abandon(leaving)
+            await self._drain(leaving, _UNWIND)
+        if leaving:
+            await self._committer.commit(leaving, clean=True)
+        self._forget(leaving)
+
+    async def _drain(self, leaving: Sequence[PartitionState], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while any(state.running for state in leaving) and (left := end - loop.time()) > 0:
+            self._one_ended.clear()
+            if self._hurry.is_set() and seconds != _UNWIND:
+                return
+            try:
+                async with asyncio.timeout(left):
+                    await self._one_ended.wait()
+            except TimeoutError:
+                return
+
+    def _abandon(self, leaving: Sequence[PartitionState]) -> None:
+        for run in list(self._dispatch.running):
+            if run.partition in leaving and run.task is not None:
+                run.abandoned = True
+                run.task.cancel()
+
+    def lost(self, partitions: Collection[TopicPartition]) -> None:
+        """They belong to others already: cancel what runs, commit nothing."""
+        leaving = [self._partitions[one] for one in partitions if one in self._partitions]
+        self._counters.partitions_lost += len(leaving)
+        for state in leaving:
+            log.error("%s was lost: another worker has it; its runs here are dropped", state.source)
+            state.dispatching = False
+        self._abandon(leaving)
+        self._forget(leaving)
+
+    def _forget(self, leaving: Sequence[PartitionState]) -> None:
+        for state in leaving:
+            state.active = False
+            if self._partitions.get(state.source) is state:
+                del self._partitions[state.source]
+            self._intake.forget(state)
+        for state in list(self._partitions.values()):
+            self._intake.review(state)
+        self._intake.refill()
+
+    def truncated(self, partition: TopicPartition, next_offset: int, lost: int) -> None:
+        """Unread records are gone: say how many, and go on behind them."""
+        state = self._partitions.get(partition)
+        if state is not None:
+            state.tracker.skip_to(next_offset)
+            state.dirty = True
+            self._committer.wake()
+        self._report_lost(partition, lost)
+
+    def _report_lost(self, partition: TopicPartition, lost: int) -> None:
+        self._counters.records_lost += lost
+        log.critical("%s: %d records were removed from the log before they were read", partition, lost)
+
+    def disturbed(self, problem: str) -> None:
+        """Something passing at the broker."""
+        self._counters.disturbances += 1
+        log.warning("%s", problem)
+
+    def run_ended(self) -> None:
+        """A run of a partition that is being handed over has ended."""
+        self._one_ended.set()
+
+    def hurry(self) -> None:
+        """Wait for nothing any more: cancel what runs, still committing what is finished."""
+        self._hurry.set()
+        self._one_ended.set()

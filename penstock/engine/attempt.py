@@ -1,0 +1,134 @@
+"""One attempt as its handler sees it: the Context that design section 5 promises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from penstock import headers as wire
+from penstock.event import AnyEvent
+from penstock.record import Outgoing
+from penstock.schema.codec import Codec
+from penstock.schema.envelope import emitted_id, seal
+from penstock.topology.derived import progress_topic
+from penstock.topology.model import Processor, Topology
+
+if TYPE_CHECKING:
+    import httpx
+
+_SAME: Final[Any] = object()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all attempts of a worker share. `identify` gives the run id of an event; `send` appends at once."""
+
+    topology: Topology
+    processor: Processor
+    codec: Codec
+    identify: Callable[[AnyEvent], str]
+    send: Callable[[Outgoing], Awaitable[Any]]
+    http: Callable[[], httpx.AsyncClient]
+    log: logging.Logger
+
+
+class Attempt:
+    """One attempt of one run. Emitted records are sealed at once (so that a mistake points at its line) and kept."""
+
+    __slots__ = ("_event", "_run_id", "_shared", "attempt", "deadline", "emitted")
+
+    def __init__(self, shared: Surroundings, event: AnyEvent, run_id: str, attempt: int, deadline: float) -> None:
+        self._shared = shared
+        self._event = event
+        self._run_id = run_id
+        self.attempt = attempt
+        self.deadline = deadline
+        self.emitted: list[Outgoing] = []
+
+    @property
+    def run_id(self) -> str:
+        """See Context."""
+        if not self._run_id:
+            self._run_id = self._shared.identify(self._event)
+        return self._run_id
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """See Context."""
+        return self._shared.processor.settings
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """See Context."""
+        bound = {"run_id": self.run_id, "attempt": self.attempt, "processor": self._shared.processor.name}
+        return logging.LoggerAdapter(self._shared.log, bound)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """See Context."""
+        return self._shared.http()
+
+    def emit(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        key: Any = _SAME,
+        type: str | None = None,
+        subject: str | None = None,
+        headers: Mapping[str, str | bytes | None] | None = None,
+    ) -> None:
+        """See Context."""
+        processor = self._shared.processor
+        if topic != processor.output and topic not in processor.emits:
+            raise ValueError(
+                f"processor {processor.name!r} may not emit to {topic!r}: name it under `emits` of the topology"
+            )
+        self.emitted.append(self._seal(topic, data, key, type, subject, headers, len(self.emitted)))
+
+    def give(self, result: Any) -> None:
+        """Send a returned or yielded value to `output`. Raises ValueError where there is none."""
+        processor = self._shared.processor
+        if processor.output is None:
+            raise ValueError(
+                f"processor {processor.name!r} returned a value and has no `output`: declare one, or return None"
+            )
+        self.emit(processor.output, result)
+
+    async def progress(self, data: Any) -> None:
+        """See Context."""
+        topic = progress_topic(self._shared.topology.name)
+        sealed = self._seal(topic, data, _SAME, f"{self._event.type or 'event'}.progress", None, None, 0)
+        marks = [wire.line(wire.PROGRESS, "true"), wire.line(wire.ATTEMPT, self.attempt)]
+        await self._shared.send(Outgoing(topic, sealed.key, sealed.value, (*sealed.headers, *marks)))
+
+    def _seal(
+        self,
+        topic: str,
+        data: Any,
+        key: Any,
+        type_: str | None,
+        subject: str | None,
+        headers: Mapping[str, str | bytes | None] | None,
+        index: int,
+    ) -> Outgoing:
+        shared, event = self._shared, self._event
+        declared = shared.topology.topics.get(topic)
+        sealed = seal(
+            shared.codec,
+            topic=topic,
+            data=data,
+            key=event.key if key is _SAME else key,
+            type=type_ or (declared.type if declared else None) or "",
+            id=emitted_id(self.run_id, topic, index),
+            source=f"/{shared.topology.name}/{shared.processor.name}",
+            subject=subject,
+            correlation_id=event.correlation_id,
+            causation_id=event.id,
+            tenant=event.tenant,
+            traceparent=wire.text(list(event.headers.items()), wire.TRACEPARENT),
+            headers=headers,
+        )
+        return Outgoing(topic, sealed.key, sealed.value, (*sealed.headers, wire.line(wire.RUN_ID, self.run_id)))

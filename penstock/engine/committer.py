@@ -1,0 +1,96 @@
+"""Commits: promptly when runs are slow and each is dear to repeat, once a second when they are fast.
+
+One commit is in flight at a time, and none is ever sent again: it is built anew from the trackers of the partitions
+owned now. The broker accepts an old owner's late commit over the new owner's, so a repeated one could move a group
+backwards or, worse, forwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+
+from penstock.broker.contract import Commit, GroupMember
+from penstock.broker.progress import BRAKE, METADATA_LIMIT
+from penstock.engine.counters import Counters
+from penstock.engine.partition import PartitionState
+from penstock.errors import BrokerUnavailable
+from penstock.record import TopicPartition
+
+log = logging.getLogger("penstock.commit")
+_TICK = 0.1
+_FAST_TICKS = 10  # ticks between commits while runs are fast
+_FAST = 100  # finished runs per tick that make them fast
+
+
+class Committer:
+    """Commits the partitions of one member. The worker counts `finished` up with each finished run."""
+
+    def __init__(
+        self, member: GroupMember, partitions: Mapping[TopicPartition, PartitionState], counters: Counters
+    ) -> None:
+        self._member = member
+        self._partitions = partitions
+        self._counters = counters
+        self._one = asyncio.Lock()
+        self._work = asyncio.Event()
+        self.idle = True
+        self.finished = 0
+
+    def wake(self) -> None:
+        """There is something to commit again. Worth calling only while `idle`."""
+        self.idle = False
+        self._work.set()
+
+    async def watch(self) -> None:
+        """Commit for ever, at the pace of the runs."""
+        seen = ticks = 0
+        while True:
+            if self.finished == seen and not any(one.dirty for one in self._partitions.values()):
+                self.idle = True
+                self._work.clear()
+                await self._work.wait()
+            await asyncio.sleep(_TICK)
+            ticks += 1
+            fast = self.finished - seen > _FAST
+            seen = self.finished
+            if fast and ticks < _FAST_TICKS:
+                continue
+            ticks = 0
+            await self.commit([one for one in self._partitions.values() if one.dirty])
+
+    async def commit(self, partitions: Collection[PartitionState], *, clean: bool = False) -> bool:
+        """Commit the frontiers of those still owned; False where one was not made. `clean` marks a tidy hand-over."""
+        async with self._one:
+            built = [(one, self._build(one, clean=clean)) for one in partitions if one.active]
+            changed = [(one, commit) for one, commit in built if one.committed != (commit.offset, commit.metadata)]
+            for one, _ in built:
+                one.dirty = False
+            if not changed:
+                return True
+            try:
+                refused = await self._member.commit([commit for _, commit in changed])
+            except BrokerUnavailable as error:
+                refused = {one.source: str(error) for one, _ in changed}
+            return self._take_over(changed, refused)
+
+    def _build(self, partition: PartitionState, *, clean: bool) -> Commit:
+        metadata = partition.progress(clean=clean)
+        partition.braked = len(metadata) > BRAKE
+        if len(metadata) > METADATA_LIMIT:
+            self._counters.maps_dropped += 1
+            metadata = partition.progress(clean=clean, with_map=False)
+        return Commit(partition.source, partition.tracker.frontier, metadata)
+
+    def _take_over(self, changed: list[tuple[PartitionState, Commit]], refused: Mapping[TopicPartition, str]) -> bool:
+        self._counters.commits += 1
+        for partition, commit in changed:
+            reason = refused.get(partition.source)
+            if reason is None:
+                partition.committed = (commit.offset, commit.metadata)
+            else:
+                partition.dirty = True
+                self._counters.commit_failures += 1
+                log.warning("commit of %s at %d was not made: %s", partition.source, commit.offset, reason)
+        return not refused

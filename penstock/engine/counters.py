@@ -1,0 +1,54 @@
+"""What a worker counts, kept as plain numbers on the loop and exported when somebody scrapes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+LATENESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Histogram:
+    """Counts per bucket (upper bounds in seconds), the last one open, and the sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(slots=True)
+class Counters:
+    """Everything counted since the worker started."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
+    duration: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
+    lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BUCKETS))
+    received: int = 0
+    emitted: int = 0
+    commits: int = 0
+    commit_failures: int = 0
+    maps_dropped: int = 0
+    foreign_metadata: int = 0
+    stale_results: int = 0
+    duplicates_received: int = 0
+    already_finished: int = 0
+    rebalances: int = 0
+    partitions_lost: int = 0
+    records_lost: int = 0  # removed by retention before they were read
+    hand_off_failures: int = 0
+    hops: int = 0
+    timeouts: int = 0
+    disturbances: int = 0
+    early_starts: int = 0  # must stay 0: starts before the not-before time

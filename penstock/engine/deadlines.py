@@ -1,0 +1,54 @@
+"""Deadlines by a coarse sweep: a timer per run would cost more than the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from penstock.engine.counters import Counters
+from penstock.engine.dispatch import Dispatch
+
+_COARSEST = 0.25
+
+
+class Deadlines:
+    """Cancels the handlers that run longer than `timeout` seconds, at most a quarter second late."""
+
+    def __init__(self, dispatch: Dispatch, timeout: float, time: Callable[[], float], counters: Counters) -> None:
+        self._dispatch = dispatch
+        self._timeout = timeout
+        self._time = time
+        self._counters = counters
+        self._work = asyncio.Event()
+        self.idle = True
+        self.interval = min(_COARSEST, timeout / 4)
+
+    def wake(self) -> None:
+        """Something runs again. Worth calling only while `idle`."""
+        self.idle = False
+        self._work.set()
+
+    async def watch(self) -> None:
+        """Sweep for ever; while nothing runs, wait without a timer."""
+        while True:
+            if not self._dispatch.running:
+                self.idle = True
+                self._work.clear()
+                await self._work.wait()
+            await asyncio.sleep(self.interval)
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Cancel what is overdue. A handler that shrugs it off is cancelled again at the next sweep."""
+        latest_start = self._time() - self._timeout
+        overdue = []
+        for run in self._dispatch.running:
+            if run.started > latest_start:
+                break
+            if run.started:
+                overdue.append(run)
+        for run in overdue:
+            if not run.timed_out:
+                run.timed_out = True
+                self._counters.timeouts += 1
+            run.cancel()

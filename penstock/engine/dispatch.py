@@ -1,0 +1,62 @@
+"""What runs next: records of the group's own topics (retry, replay) first, up to a quarter of the concurrency."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from penstock.engine.run import Run
+
+
+class Dispatch:
+    """The queues of what may run, and the set of what runs, oldest start first."""
+
+    def __init__(self, concurrency: int, time: Callable[[], float]) -> None:
+        self.ready: deque[Run] = deque()
+        self.ready_own: deque[Run] = deque()
+        self.running: dict[Run, None] = {}
+        self.running_own = 0
+        self._own_share = max(1, concurrency // 4)
+        self._time = time
+
+    def take(self) -> Run | None:
+        """The next run, now counted as running; None where nothing may run. Runs being handed over are dropped."""
+        while True:
+            if self.ready_own and (self.running_own < self._own_share or not self.ready):
+                run = self.ready_own.popleft()
+            elif self.ready:
+                run = self.ready.popleft()
+            else:
+                return None
+            partition = run.partition
+            if partition.dispatching:
+                break
+        run.started = self._time()
+        self.running[run] = None
+        partition.running += 1
+        if partition.own:
+            self.running_own += 1
+        return run
+
+    def put(self, run: Run) -> None:
+        """Queue a run whose lane is already its own."""
+        (self.ready_own if run.partition.own else self.ready).append(run)
+
+    def ended(self, run: Run) -> None:
+        """The run no longer takes a slot."""
+        del self.running[run]
+        run.started = 0.0
+        run.task = None
+        partition = run.partition
+        partition.running -= 1
+        if partition.own:
+            self.running_own -= 1
+
+    def queue_for(self, *, own: bool) -> deque[Run]:
+        """The queue that lanes of a partition fill."""
+        return self.ready_own if own else self.ready
+
+    @property
+    def waiting(self) -> int:
+        """Runs that may start and have no slot yet."""
+        return len(self.ready) + len(self.ready_own)

@@ -1,0 +1,97 @@
+"""Hand-offs: records produced on behalf of a run, sent until the broker has them. Never dropped.
+
+A passing failure sends the same bytes again. An output refused for good ends in the dead letter topic as
+`unsendable`. A retry or dead letter record that cannot be written waits, loudly, and its offset stays unfinished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from penstock.broker.contract import Producer
+from penstock.engine.counters import Counters
+from penstock.engine.run import Run
+from penstock.errors import SendFailed, SendRefused
+from penstock.record import Outgoing, Position
+
+log = logging.getLogger("penstock.handoff")
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 15.0
+
+
+class StaleEpoch(Exception):
+    """The partition is no longer this worker's: nothing may be produced for its runs."""
+
+
+class HandOff:
+    """Sends for runs. `waiting` counts the runs whose hand-off the broker does not take at the moment."""
+
+    def __init__(
+        self, producer: Producer, counters: Counters, missing: Callable[[str], Awaitable[None]] | None = None
+    ) -> None:
+        """`missing` is called with the topic after a passing failure; it may make a derived topic anew."""
+        self._producer = producer
+        self._counters = counters
+        self._missing = missing
+        self.waiting = 0
+
+    async def outputs(self, run: Run, records: Sequence[Outgoing]) -> list[Position]:
+        """Send all, in order; returns once every one is acknowledged. Raises SendRefused for one that never will be."""
+        futures = [self._send(run, record) for record in records]
+        positions = []
+        refused: SendRefused | None = None
+        for record, future in zip(records, futures, strict=True):
+            try:
+                positions.append(await self._acknowledged(run, record, future))
+            except SendRefused as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+        self._counters.emitted += len(records)
+        return positions
+
+    async def certainly(self, run: Run, record: Outgoing, smaller: Outgoing | None = None) -> Position:
+        """Send a retry or dead letter record, however long it takes.
+
+        `smaller` is sent instead once the broker refuses the first for good (its size, most likely).
+        """
+        wait = _FIRST_WAIT
+        current = record
+        while True:
+            try:
+                return await self._acknowledged(run, current, self._send(run, current))
+            except SendRefused as error:
+                if smaller is not None:
+                    log.error("%s refused %s (%s); sending it without error headers", record.topic, run, error)
+                    current, smaller = smaller, None
+                    continue
+                await self._wait(run, current.topic, error, wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+
+    def _send(self, run: Run, record: Outgoing) -> asyncio.Future[Position]:
+        if not run.partition.active:
+            raise StaleEpoch
+        return self._producer.send(record)
+
+    async def _acknowledged(self, run: Run, record: Outgoing, future: asyncio.Future[Position]) -> Position:
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await future
+            except SendFailed as error:
+                await self._wait(run, record.topic, error, wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                future = self._send(run, record)
+
+    async def _wait(self, run: Run, topic: str, error: Exception, seconds: float) -> None:
+        self._counters.hand_off_failures += 1
+        log.error("cannot write to %s for %s: %s; it stays unfinished and is sent again", topic, run, error)
+        self.waiting += 1
+        try:
+            if self._missing is not None:
+                await self._missing(topic)
+            await asyncio.sleep(seconds)
+        finally:
+            self.waiting -= 1

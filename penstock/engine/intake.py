@@ -1,0 +1,183 @@
+"""The intake: takes in what the broker delivers, asks for more while there is room, and pauses what fills up.
+
+Bounds: records in flight per partition and per worker, and bytes. Full means not asking for a moment; a single
+partition is paused when it alone fills its share with waiting keys, so that the others bring the asked concurrency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from penstock.broker.contract import GroupMember
+from penstock.clock import Clock
+from penstock.engine.counters import Counters
+from penstock.engine.dispatch import Dispatch
+from penstock.engine.partition import PartitionState
+from penstock.engine.run import Run
+from penstock.engine.suspects import Suspects
+from penstock.engine.wire_records import not_before, read_history
+from penstock.record import Record, TopicPartition
+
+MOST_IN_FLIGHT = 20_000
+MOST_BYTES = 64 << 20
+_LEAST_SHARE = 64
+_LONGEST_TIMER = 30.0  # the wall clock may jump: look again
+
+
+class Intake:
+    """Takes records in; `wake` lets what is ready begin."""
+
+    def __init__(
+        self,
+        member: GroupMember,
+        partitions: Mapping[TopicPartition, PartitionState],
+        dispatch: Dispatch,
+        suspects: Suspects,
+        counters: Counters,
+        clock: Clock,
+        concurrency: int,
+        wake: Callable[[], None],
+    ) -> None:
+        self._member = member
+        self._partitions = partitions
+        self._dispatch = dispatch
+        self._suspects = suspects
+        self._counters = counters
+        self._clock = clock
+        self._wake = wake
+        self._ready_wanted = max(2 * concurrency, 1000)
+        self._asked = 0
+        self._paused: set[TopicPartition] = set()
+        self.in_flight = 0
+        self.bytes = 0
+        self.held = 0  # runs that wait in their lane for their next attempt
+        self.closed = False
+
+    def received(self, records: Sequence[Record]) -> None:
+        """Take in one delivery: begin, and queue in lane, gate or among the suspects."""
+        partitions = self._partitions
+        counters = self._counters
+        counters.received += len(records)
+        self._asked -= len(records)
+        touched: set[PartitionState] = set()
+        state: PartitionState | None = None
+        topic, number = "", -1
+        for record in records:
+            if record.partition != number or record.topic != topic:
+                topic, number = record.topic, record.partition
+                state = partitions.get(TopicPartition(topic, number))
+                if state is not None:
+                    touched.add(state)
+            if state is None or not state.active:
+                counters.stale_results += 1
+            elif state.tracker.begin(record.offset):
+                self._queue(Run(record, state), state)
+            else:
+                state.dirty = True
+                counters.already_finished += 1
+        for one in touched:
+            self.review(one)
+        if self._asked * 2 <= self._ready_wanted:
+            self.refill()
+        self._wake()
+
+    def _queue(self, run: Run, state: PartitionState) -> None:
+        if state.own:
+            read_history(run)
+            if state.gate is not None:
+                state.gate.add(run)
+                if len(state.gate) == 1:
+                    self._schedule(state)
+                return
+        self._admit(run, state)
+
+    def _admit(self, run: Run, state: PartitionState) -> None:
+        size = len(run.record.value or b"")
+        state.in_flight_bytes += size
+        self.bytes += size
+        self.in_flight += 1
+        if state.suspicious_until >= 0:
+            self._suspects.add(run)
+        else:
+            state.lanes.add(run)
+
+    def left(self, run: Run) -> None:
+        """A run is finished: its room is free again."""
+        state = run.partition
+        size = len(run.record.value or b"")
+        state.in_flight_bytes -= size
+        self.bytes -= size
+        self.in_flight -= 1
+        if state.source in self._paused:
+            self.review(state)
+
+    def refill(self) -> None:
+        """Tell the broker how many more records there is room for."""
+        room = MOST_IN_FLIGHT - self.in_flight
+        full = (
+            self.closed
+            or self._dispatch.waiting >= self._ready_wanted
+            or self.bytes >= MOST_BYTES
+            or self.held * 10 > MOST_IN_FLIGHT
+        )
+        wanted = 0 if full else min(room, 2 * self._ready_wanted)
+        if wanted != self._asked:
+            self._asked = max(wanted, 0)
+            self._member.demand(self._asked)
+
+    def hungry(self) -> bool:
+        """Whether `refill` is worth calling: little is asked for, and little is ready."""
+        return self._asked <= 0 and self._dispatch.waiting * 2 <= self._ready_wanted
+
+    def forget(self, state: PartitionState) -> None:
+        """The partition is no longer this worker's: its records leave the bounds."""
+        self.in_flight -= state.in_flight
+        self.bytes -= state.in_flight_bytes
+        self._paused.discard(state.source)
+        self._suspects.forget(state)
+
+    def reapply_pauses(self) -> None:
+        """After every assignment: the paused set is derived, and the client forgets it."""
+        self._paused.clear()
+        for state in self._partitions.values():
+            self.review(state)
+
+    def review(self, state: PartitionState) -> None:
+        """Pause or resume one partition by what it holds."""
+        source = state.source
+        paused = source in self._paused
+        wanted = self._should_pause(state, paused=paused)
+        if wanted and not paused:
+            self._paused.add(source)
+            self._member.pause([source])
+        elif paused and not wanted:
+            self._paused.discard(source)
+            self._member.resume([source])
+
+    def _should_pause(self, state: PartitionState, *, paused: bool) -> bool:
+        if state.braked or state.gate:
+            return True
+        share = max(MOST_IN_FLIGHT // max(len(self._partitions), 1), _LEAST_SHARE)
+        return state.in_flight >= (share // 2 if paused else share)
+
+    @property
+    def paused(self) -> int:
+        """Partitions paused now."""
+        return len(self._paused)
+
+    def _schedule(self, state: PartitionState) -> None:
+        due = state.gate.head_due() if state.gate is not None else None
+        if due is not None and state.active:
+            wait = min(max(due - self._clock.now(), 0.0), _LONGEST_TIMER)
+            asyncio.get_running_loop().call_later(wait, self._open_gate, state)
+
+    def _open_gate(self, state: PartitionState) -> None:
+        if not state.active or not state.dispatching or state.gate is None:
+            return
+        for run in state.gate.release(self._clock.now()):
+            run.due = max(run.record.timestamp / 1000 + state.gate.delay, not_before(run.record))
+            self._admit(run, state)
+        self._schedule(state)
+        self.review(state)
+        self._wake()

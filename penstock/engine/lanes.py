@@ -1,0 +1,59 @@
+"""Lanes: which record of a partition may run now. One lane per key; a lane runs one record at a time.
+
+A null key belongs to no lane. Ordering `partition` puts every record into one lane, `none` into none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from penstock.engine.run import Run
+
+
+class Lanes:
+    """The lanes of one partition. What may run is appended to `ready`, which all partitions of a worker share."""
+
+    __slots__ = ("_lanes", "_ordering", "_ready", "waiting")
+
+    def __init__(self, ordering: str, ready: deque[Run]) -> None:
+        self._ordering = ordering
+        self._ready = ready
+        self._lanes: dict[bytes, deque[Run] | None] = {}  # None: one runs, none waits
+        self.waiting = 0
+
+    def add(self, run: Run) -> None:
+        """Let `run` go at once if its lane is free, else queue it there."""
+        key = self._lane_of(run)
+        if key is None:
+            self._ready.append(run)
+            return
+        lanes = self._lanes
+        if key not in lanes:
+            lanes[key] = None
+            self._ready.append(run)
+            return
+        queue = lanes[key]
+        if queue is None:
+            queue = lanes[key] = deque()
+        queue.append(run)
+        self.waiting += 1
+
+    def release(self, run: Run) -> None:
+        """`run` is finished: the next of its lane may go."""
+        key = self._lane_of(run)
+        if key is None:
+            return
+        queue = self._lanes[key]
+        if queue:
+            self._ready.append(queue.popleft())
+            self.waiting -= 1
+        else:
+            del self._lanes[key]
+
+    def _lane_of(self, run: Run) -> bytes | None:
+        if self._ordering == "key":
+            return run.record.key
+        return b"" if self._ordering == "partition" else None
+
+    def __len__(self) -> int:
+        return len(self._lanes)

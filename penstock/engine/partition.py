@@ -1,0 +1,111 @@
+"""The state of one assigned partition, from its assignment until it is revoked or lost. Touched by the loop alone."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from penstock.broker.contract import Assigned
+from penstock.broker.progress import Progress, decode, encode
+from penstock.engine.delay_gate import DelayGate
+from penstock.engine.lanes import Lanes
+from penstock.engine.offsets import OffsetTracker
+from penstock.engine.run import Run
+from penstock.record import TopicPartition
+
+
+class PartitionState:
+    """One partition in one epoch. Runs point at it; when `active` is False their results are stale.
+
+    `unclean` counts assignments without progress, this one included, `suspect` is the offset that runs alone now;
+    both travel in the commit (design rule "suspects").
+    """
+
+    __slots__ = (
+        "active",
+        "born",
+        "braked",
+        "committed",
+        "crashed_offset",
+        "dirty",
+        "dispatching",
+        "epoch",
+        "gate",
+        "held_back",
+        "in_flight_bytes",
+        "lanes",
+        "own",
+        "running",
+        "source",
+        "start",
+        "suspect",
+        "suspicious_until",
+        "topic_id",
+        "tracker",
+        "unclean",
+    )
+
+    def __init__(
+        self, assigned: Assigned, epoch: int, lanes: Lanes, delay: float | None, *, own: bool, foreign: list[str]
+    ) -> None:
+        """`own` says that the topic is this group's (retry, replay); `delay` is its tier's length in seconds.
+
+        A metadata text that is not ours is appended to `foreign`.
+        """
+        self.source: TopicPartition = assigned.partition
+        self.epoch = epoch
+        self.start = assigned.start
+        progress = decode(assigned.metadata)
+        if progress is None:
+            if assigned.metadata:
+                foreign.append(assigned.metadata)
+            progress = Progress()
+        self.topic_id = assigned.topic_id
+        self.born = progress.born or assigned.partitions
+        self.unclean = progress.unclean + 1
+        self.crashed_offset = progress.suspect
+        self.suspect: int | None = None
+        self.suspicious_until = -1
+        self.tracker = OffsetTracker(assigned.start, progress.finished(assigned.start, assigned.end))
+        self.lanes = lanes
+        self.gate = DelayGate(delay) if delay is not None else None
+        self.held_back: deque[Run] = deque()
+        self.own = own
+        self.active = True
+        self.dispatching = True
+        self.braked = False
+        self.dirty = True
+        self.running = 0
+        self.in_flight_bytes = 0
+        self.committed: tuple[int, str] | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Records taken and not finished, without those that wait for their retry time."""
+        return self.tracker.unfinished - (len(self.gate) if self.gate else 0)
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether the frontier moved since the assignment."""
+        return self.tracker.frontier > self.start
+
+    def progress(self, *, clean: bool = False, with_map: bool = True) -> str:
+        """The metadata to commit beside the frontier; `clean` on a hand-over that was no crash."""
+        if not self.is_suspicious and self.has_progressed:
+            self.unclean = 0
+        return encode(
+            Progress(
+                topic_id=self.topic_id,
+                born=self.born,
+                unclean=0 if clean else self.unclean,
+                suspect=None if clean else self.suspect,
+                runs=self.tracker.runs() if with_map else (),
+            )
+        )
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether its records run one at a time."""
+        return self.suspicious_until >= 0
+
+    def __repr__(self) -> str:
+        return f"<{self.source} epoch {self.epoch} frontier {self.tracker.frontier} in flight {self.in_flight}>"

@@ -1,0 +1,78 @@
+"""What follows a failed or put-off attempt: another one after a delay, or the dead letter topic. Pure decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.engine.failure import failure_of, plain_failure
+from penstock.engine.outcome import DeadLettered, Deferred, Failure, Outcome, Retried, Skipped
+from penstock.engine.run import Run
+from penstock.errors import SendRefused, Undecodable, Unencodable, UnknownSchema
+from penstock.signals import Defer, Reject, Retry, Signal, Skip
+from penstock.topology.derived import backoff_delay
+from penstock.topology.model import Processor
+
+SCHEMA_WAIT = 30.0  # seconds until a record of an unknown schema is looked at again
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Decides by the topology's `retry` section. `never` holds the imported classes, `app` the app's folder."""
+
+    processor: Processor
+    never: tuple[type[BaseException], ...]
+    app: Path
+
+    def after_error(self, error: BaseException, run: Run, now: float) -> Outcome:
+        """The outcome of an attempt that ended in `error`; `now` in epoch seconds."""
+        failure = failure_of(error, self.processor.name, self.app)
+        if isinstance(error, Undecodable):
+            return DeadLettered("undecodable", failure)
+        if isinstance(error, UnknownSchema):
+            return self._deferred(SCHEMA_WAIT, failure, run, now)
+        if isinstance(error, Unencodable | SendRefused):
+            return DeadLettered("unsendable", failure)
+        if isinstance(error, self.never):
+            return DeadLettered("rejected", failure)
+        return self._retried(None, failure, run, now)
+
+    def after_signal(self, signal: Signal, run: Run, now: float) -> Outcome:
+        """The outcome a handler asked for, by returning or raising a signal."""
+        match signal:
+            case Skip():
+                return Skipped(signal.reason or "skipped by the handler")
+            case Reject():
+                return DeadLettered("rejected", self._said("Reject", signal.reason))
+            case Defer():
+                return self._deferred(signal.after, self._said("Defer", signal.reason), run, now)
+            case Retry():
+                return self._retried(signal.after, self._said("Retry", signal.reason), run, now)
+        return self.after_error(signal, run, now)
+
+    def crashed(self) -> Outcome:
+        """For the record that ran alone when its process died."""
+        message = "the process died while only this record of its partition was running"
+        return DeadLettered("crashed", self._said("ProcessDied", message))
+
+    def expired(self, age: float) -> Outcome:
+        """For an event older than `expires_after`; `age` in seconds."""
+        return DeadLettered("expired", self._said("Expired", f"the event was {age:.0f} s old when its turn came"))
+
+    def _retried(self, after: float | None, failure: Failure, run: Run, now: float) -> Outcome:
+        retry = self.processor.retry
+        attempt = run.attempts + 1
+        if attempt >= retry.max_attempts:
+            return DeadLettered("exhausted", failure)
+        if self._too_old(run, now):
+            return DeadLettered("expired", failure)
+        return Retried(backoff_delay(retry, attempt) if after is None else after, failure)
+
+    def _deferred(self, after: float, failure: Failure, run: Run, now: float) -> Outcome:
+        return DeadLettered("expired", failure) if self._too_old(run, now) else Deferred(after, failure)
+
+    def _too_old(self, run: Run, now: float) -> bool:
+        return bool(run.first_failure) and now - run.first_failure / 1000 >= self.processor.retry.max_age
+
+    def _said(self, type_name: str, message: str) -> Failure:
+        return plain_failure(type_name, message or type_name, self.processor.name)

@@ -1,0 +1,54 @@
+"""A run in flight: one record taken from the broker, from its arrival until it is finished."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from penstock.record import Record
+
+if TYPE_CHECKING:
+    from penstock.engine.partition import PartitionState
+
+
+class Run:
+    """One record in flight. It belongs to the partition state of one assignment, and ends with it.
+
+    `attempts` and `deferrals` were made before; `first_failure` (epoch ms, 0 for none) is when the trouble began.
+    `started` is loop time while it runs, else 0.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "attempts",
+        "deferrals",
+        "due",
+        "first_failure",
+        "partition",
+        "record",
+        "run_id",
+        "started",
+        "task",
+        "timed_out",
+    )
+
+    def __init__(self, record: Record, partition: PartitionState) -> None:
+        self.record = record
+        self.partition = partition
+        self.attempts = 0
+        self.deferrals = 0
+        self.first_failure = 0
+        self.due = 0.0
+        self.started = 0.0
+        self.timed_out = False
+        self.abandoned = False
+        self.run_id = ""
+        self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Stop the handler where it waits; the run alone is hit."""
+        if self.task is not None and self.started:
+            self.task.cancel()
+
+    def __repr__(self) -> str:
+        return f"<Run {self.record.position} attempt {self.attempts + 1}>"

@@ -1,0 +1,93 @@
+"""Suspects: after two deaths without progress, the records of a partition run one at a time, to find the killer.
+
+Each is named in the commit before it starts. The one named when the process dies again goes to the dead letter
+topic (`crashed`) at the next start. An ordinary crash costs nothing of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from penstock.engine.committer import Committer
+from penstock.engine.partition import PartitionState
+from penstock.engine.run import Run
+
+log = logging.getLogger("penstock.suspects")
+DEATHS = 2  # hand-overs without progress, before this one
+_AGAIN = 0.5
+
+
+class Suspects:
+    """The queue of suspicious records of all partitions of a worker: one runs, the others wait."""
+
+    def __init__(self, committer: Committer, window: int, start: Callable[[Run], None]) -> None:
+        """`window` is how many offsets of a partition are under suspicion; `start` lets a run begin."""
+        self._committer = committer
+        self._window = window
+        self._start = start
+        self._queue: deque[Run] = deque()
+        self._current: Run | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def judge(self, partition: PartitionState, end: int) -> None:
+        """At assignment: put the partition under suspicion where its last owners died without progress."""
+        deaths = partition.unclean - 1
+        if deaths < DEATHS or partition.crashed_offset is not None or partition.start >= end:
+            return
+        partition.suspicious_until = min(partition.start + self._window, end)
+        log.warning(
+            "%s was handed over %d times without progress: its next records run one at a time", partition.source, deaths
+        )
+
+    def add(self, run: Run) -> None:
+        """Queue a record of a suspicious partition; those past its window wait until it is clear."""
+        partition = run.partition
+        if run.record.offset >= partition.suspicious_until:
+            partition.held_back.append(run)
+            self._clear_if_done(partition)
+            return
+        self._queue.append(run)
+        self._next()
+
+    def finished(self, run: Run) -> None:
+        """The running suspect survived."""
+        partition = run.partition
+        partition.suspect = None
+        self._current = None
+        self._clear_if_done(partition)
+        self._next()
+
+    def forget(self, partition: PartitionState) -> None:
+        """The partition went to another worker."""
+        self._queue = deque(run for run in self._queue if run.partition is not partition)
+        if self._current is not None and self._current.partition is partition:
+            self._current = None
+            self._next()
+
+    def _next(self) -> None:
+        if self._current is None and self._queue:
+            self._current = self._queue.popleft()
+            self._task = asyncio.get_running_loop().create_task(self._name_and_start(self._current))
+
+    async def _name_and_start(self, run: Run) -> None:
+        partition = run.partition
+        partition.suspect = run.record.offset
+        while partition.active and not await self._committer.commit([partition]):
+            await asyncio.sleep(_AGAIN)
+        if partition.active and self._current is run:
+            self._start(run)
+
+    def _clear_if_done(self, partition: PartitionState) -> None:
+        pending = any(run.partition is partition for run in self._queue)
+        running = self._current is not None and self._current.partition is partition
+        if pending or running or partition.tracker.position < partition.suspicious_until:
+            return
+        partition.suspicious_until = -1
+        partition.unclean = 0
+        partition.dirty = True
+        log.warning("%s is no longer under suspicion", partition.source)
+        while partition.held_back:
+            partition.lanes.add(partition.held_back.popleft())
