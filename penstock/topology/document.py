@@ -104,10 +104,12 @@ def _compose(text: str, builder: _Builder) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = _mark(error.problem_mark or error.context_mark)
         reason = error.problem or error.context or "syntax"
+        if error.context and reason.startswith("but "):
+            reason = f"{error.context}, {reason}"
         raise _Refused(mark, f"not YAML: {reason}", _syntax_hint(text, mark, reason)) from error
     except Exception as error:
         mark = _mark(loader.get_mark()) if loader else START
-        raise _Refused(mark, f"not YAML: {error}") from error
+        raise _Refused(mark, f"not YAML: {error}", "look at the escapes in the text before") from error
     for mark, tag in loader.tags:
         builder.report(mark, f"the tag {quoted(tag)} is not known", "tags are not used here; put a text in quotes")
     return root

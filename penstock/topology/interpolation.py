@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from penstock.topology.wording import clean, quoted
+from penstock.topology.wording import quoted
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DEEPEST: Final = 8
@@ -66,7 +66,7 @@ def _expand(inside: str, environ: Mapping[str, str], depth: int) -> str:
     if operator == ":-":
         return value or interpolate(rest, environ, depth + 1)
     if operator == ":?" and not value:
-        raise Unset(f"the environment variable {name} is not set", clean(rest))
+        raise Unset(f"the environment variable {name} is not set", rest.strip())
     if value is None:
         raise Unset(f"the environment variable {name} is not set", f"set it, or give a default: ${{{name}:-default}}")
     return value

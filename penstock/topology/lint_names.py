@@ -13,6 +13,7 @@ from penstock.topology.model import Topology
 from penstock.topology.wording import did_you_mean, quoted
 
 _ALLOWED: Final = re.compile(r"[A-Za-z0-9._-]+")
+_RENAME: Final = "dots and underscores count as equal: rename one"
 _LONGEST: Final = 249  # Kafka's own limit: a directory name must hold the topic, its partition and a suffix
 
 
@@ -113,38 +114,50 @@ def _twins(topology: Topology, marks: Marks) -> Iterator[Problem]:
         twin = groups.setdefault(_folded(processor.group_id), name)
         if twin != name:
             message = f"processors {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
-            hint = "dots and underscores count as equal: rename one"
-            yield marks.problem(marks.key("processors", name), message, hint)
+            yield marks.problem(marks.key("processors", name), message, _RENAME)
 
 
 def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
-    """Names of one kind that differ only in `.` and `_`: metrics cannot hold both, so the broker refuses the second."""
+    """Topics that differ only in `.` and `_`: metrics cannot hold both, so the broker refuses the second."""
     readable = _derived_sources(topology)
-    groups: set[str] = set()
-    topics: dict[str, tuple[str, str]] = {}  # folded → the name, its owner
+    declared: dict[str, str] = {}
     for name, topic in topology.topics.items():
         if name in readable and topic.partitions is None:
             continue  # a reference to a derived topic
-        mark = marks.key("topics", name)
-        yield from _claim(topics, name, "", mark, marks)
-    yield from _claim(topics, progress_topic(topology.name), "progress", marks.value("name"), marks)
-    for name, processor in topology.processors.items():
-        mark = marks.key("processors", name)
-        if _folded(processor.group_id) in groups:
-            continue  # a twin
-        groups.add(_folded(processor.group_id))
-        for derived in (*policy_topics(processor), f"{processor.group_id}.parked"):
-            yield from _claim(topics, derived, name, mark, marks)
+        twin = declared.setdefault(_folded(name), name)
+        if twin != name:
+            message = f"topics {quoted(twin)} and {quoted(name)} are one name to Kafka"
+            yield marks.problem(marks.key("topics", name), message, _RENAME)
+    derived: dict[str, tuple[str, str]] = {}
+    for name, maker in _derived(topology):
+        twin = declared.get(_folded(name), "")
+        if twin:
+            yield _shadows(topology, marks, twin, name, maker)
+        other, other_maker = derived.setdefault(_folded(name), (name, maker))
+        if other_maker != maker:
+            message = f"{maker} makes topic {quoted(name)}, which is {quoted(other)} of {other_maker} to Kafka"
+            yield marks.problem(marks.key("processors", maker.rpartition(" ")[2]), message, _RENAME)
 
 
-def _claim(taken: dict[str, tuple[str, str]], name: str, owner: str, mark: Mark, marks: Marks) -> Iterator[Problem]:
-    other, other_owner = taken.setdefault(_folded(name), (name, owner))
-    if (other, other_owner) == (name, owner):
-        return
-    what = f"the derived topic {quoted(name)}" if owner else f"topic {quoted(name)}"
-    derived = "the derived topic" if other_owner else "topic"
-    message = f"{what} and {derived} {quoted(other)} are one name to Kafka"
-    yield marks.problem(mark, message, "dots and underscores count as equal: rename one")
+def _derived(topology: Topology) -> Iterator[tuple[str, str]]:
+    """Every derived topic name, reserved ones too, and who makes it. Twins are said elsewhere, and left out."""
+    yield progress_topic(topology.name), "the topology"
+    groups: set[str] = set()
+    for processor in topology.processors.values():
+        if _folded(processor.group_id) not in groups:
+            groups.add(_folded(processor.group_id))
+            for name in (*policy_topics(processor), f"{processor.group_id}.parked"):
+                yield name, f"processor {processor.name}"
+
+
+def _shadows(topology: Topology, marks: Marks, declared: str, derived: str, maker: str) -> Problem:
+    """A declared topic that takes a derived one's name."""
+    mark = marks.key("topics", declared)
+    if declared != derived:
+        message = f"topic {quoted(declared)} and {quoted(derived)}, made by {maker}, are one name to Kafka"
+        return marks.problem(mark, message, _RENAME)
+    hint = "to read it, declare it without partitions" if derived in _derived_sources(topology) else "rename it"
+    return marks.problem(mark, f"topic {quoted(declared)} belongs to {maker}", hint)
 
 
 def _reserved(topology: Topology, marks: Marks) -> Iterator[Problem]:

@@ -24,7 +24,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
     good: dict[Path, Any] = {}
     for _, path, mark in declared:
         if path not in good:
-            schema, reason, hint = _load(path)
+            schema, reason, hint = _load(path, topology.directory)
             if reason:
                 yield marks.problem(mark, reason, hint)
             good[path] = schema
@@ -70,9 +70,9 @@ def _one_schema_per_type(declared: list[_Declared], marks: Marks) -> Iterator[Pr
             )
 
 
-def _load(path: Path) -> tuple[Any, str, str]:
+def _load(path: Path, directory: Path) -> tuple[Any, str, str]:
     """The schema's JSON and no reason; or None, with the reason and a hint."""
-    name = quoted(str(path))
+    name = f'"{_shown(path, directory)}"'
     try:
         schema = json.loads(path.read_bytes())
     except OSError as error:
@@ -91,7 +91,7 @@ def _load(path: Path) -> tuple[Any, str, str]:
     try:
         fastavro.parse_schema(schema)
     except Exception as error:  # noqa: BLE001 - fastavro raises KeyError, TypeError ... for what is no schema
-        reason = clean(f"{type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
         return None, f"the schema {name} is not Avro: {reason}", "see the Avro specification, Schema Declaration"
     return schema, "", ""
 
@@ -106,7 +106,7 @@ def _history(
     except (OSError, ValueError):
         files = []
     for file in files:
-        schema, reason, hint = _load(file)
+        schema, reason, hint = _load(file, topology.directory)
         if reason:
             yield marks.problem(mark, reason, hint)
         else:
@@ -115,7 +115,7 @@ def _history(
     for path, schema in reversed(entries):
         other, other_schema = known.setdefault(_fingerprint(schema), (path, schema))
         if _without_docs(other_schema) != _without_docs(schema):
-            pair = f"{quoted(_short(path))} and {quoted(_short(other))}"
+            pair = f"{_shown(path, topology.directory)} and {_shown(other, topology.directory)}"
             message = f"the schemas {pair} differ only in logical types or defaults"
             yield marks.problem(
                 mark, message, "their fingerprints are equal, readers would mix them up: rename the field"
@@ -128,8 +128,9 @@ def _fingerprint(schema: Any) -> str:
     return str(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
-def _short(path: Path) -> str:
-    return "/".join(path.parts[-2:])
+def _shown(path: Path, directory: Path) -> str:
+    """The path as the topology says it."""
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def _without_docs(schema: Any) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.errors import Problem
+from penstock.topology.wording import one_line
 
 Path = tuple[str, ...]
 
@@ -56,4 +57,4 @@ class Marks:
 
     def problem(self, mark: Mark, message: str, hint: str = "") -> Problem:
         """A problem of this file at `mark`."""
-        return Problem(self.file, mark.line, mark.column, message, hint)
+        return Problem(self.file, mark.line, mark.column, one_line(message), one_line(hint))

@@ -69,8 +69,8 @@ def _text(node: ScalarNode, _option: Option) -> str:
     if not node.replaced:
         looks_like = plain_value(node)
         if not isinstance(looks_like, str):
-            word = "true or false" if isinstance(looks_like, bool) else "a number"
-            raise Unfit(f"must be a text, {node.text} is {word}", f"put it in quotes: {quoted(node.text)}")
+            word = "flag" if isinstance(looks_like, bool) else "number"
+            raise Unfit(f"must be a text, not the {word} {node.text}", f"put it in quotes: {quoted(node.text)}")
     if not node.text.strip():
         raise Unfit("is empty", "give it a value, or remove the key")
     return node.text

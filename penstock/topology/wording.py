@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-_LONGEST_QUOTE: Final = 60
+_LONGEST_QUOTE: Final = 80
 _LONGEST_GUESS: Final = 120  # matching is quadratic; nobody mistypes a longer word by a letter
 
 
+def one_line(text: str) -> str:
+    """The text with line breaks and other control characters escaped: a problem is one line."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(char) or f"\\u{ord(char):04x}"
+
+
 def clean(text: str) -> str:
-    """The text on one line, without control characters, and never too long for a line of a terminal."""
-    escaped = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    printable = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in escaped)
+    """The text on one line, and never too long for a line of a terminal."""
+    printable = one_line(text[: _LONGEST_QUOTE + 1])
     return printable if len(printable) <= _LONGEST_QUOTE else f"{printable[:_LONGEST_QUOTE]}..."
 
 
