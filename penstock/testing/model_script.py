@@ -12,8 +12,8 @@ A `Script` is an ordered tuple of `Rule`s and a default answer. The first rule t
         answer=lambda system, user: "fine",
     )
 
-Rules with `times` make sequences: a 500 once, then a 429 once, then the answer. The same as JSON, in a file; its list of
-rules may also be sent to a running server (`PUT /control/rules`):
+Rules with `times` make sequences: a 500 once, then a 429 once, then the answer. The same as JSON, in a file; its list
+of rules may also be sent to a running server (`PUT /control/rules`):
 
     {"answer": "fine",
      "rules": [{"match": "lost card", "status": 500, "times": 1},

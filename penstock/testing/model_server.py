@@ -10,8 +10,8 @@ slow requests at once. In a test:
         ...
         assert server.requests == 2
 
-As a process of its own; `--script` is a JSON file or `module:attribute` (see `model_script`), and may be given more than
-once, where rules and answers live apart:
+As a process of its own; `--script` is a JSON file or `module:attribute` (see `model_script`), and may be given more
+than once, where rules and answers live apart:
 
     python -m penstock.testing.model_server --port 8089 --latency 2 --script rules.json --script app.scripted:answer
 
@@ -280,11 +280,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     server = ModelServer(script, latency=chosen.latency, host=chosen.host, port=chosen.port)
-    running: Coroutine[Any, Any, None] = serve(
-        server, announce=lambda line: (sys.stdout.write(line), sys.stdout.flush())
-    )
     try:
-        asyncio.run(running)
+        asyncio.run(serve(server))
     except OSError as error:
         sys.stderr.write(f"cannot listen on {chosen.host}:{chosen.port}: {error}\n")
         return 1
