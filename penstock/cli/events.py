@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.file
+@options.named_file("-f", "--topology")
 @options.output
 @options.dry_run
 @click.argument("topic")

@@ -96,7 +96,7 @@ def topics(ctx: click.Context, path: Path, form: str, *, missing: bool) -> None:
         rows = [
             (
                 one.topic,
-                one.owner,
+                one.owner or None,
                 one.partitions,
                 one.replication_factor,
                 one.records,

@@ -15,15 +15,19 @@ FORMATS = ("table", "json", "yaml")
 
 def file(verb: Verb) -> Verb:
     """`-f/--file`: which topology."""
+    return named_file("-f", "--file")(verb)
+
+
+def named_file(*names: str) -> Callable[[Verb], Verb]:
+    """The same option under other names, for a verb whose `--file` is something else."""
     return click.option(
-        "-f",
-        "--file",
+        *names,
         "path",
         type=click.Path(path_type=Path),
         default=Path("topology.yaml"),
         show_default=True,
         help="The topology file.",
-    )(verb)
+    )
 
 
 def output(verb: Verb) -> Verb:

@@ -42,7 +42,8 @@ def show_step(step: Step) -> None:
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     for new in plan.creates:
         replicas = f", replication {new.replication_factor}" if new.replication_factor else ""
-        yield f"+ {new.topic}  {new.partitions} partitions{replicas}  ({new.owner})", "good"
+        owner = f"  ({new.owner})" if new.owner else ""
+        yield f"+ {new.topic}  {new.partitions} partitions{replicas}{owner}", "good"
         for key, value in new.configs.items():
             yield f"    {key} = {value}", "dim"
     for more in plan.additions:

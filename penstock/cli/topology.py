@@ -14,6 +14,7 @@ from penstock.cli.output import note, say, structured
 if TYPE_CHECKING:
     from penstock.deploy.apply import Step
     from penstock.deploy.plan import Plan
+    from penstock.errors import Problem
     from penstock.topology.model import Topology
 
 
@@ -37,21 +38,29 @@ def lint(ctx: click.Context, path: Path, form: str, *, imports: bool) -> None:
         count = len(error.problems)
         note(f"{count} problem{'s' if count != 1 else ''}")
         ctx.exit(2)
-    failures = _imports(topology) if imports else {}
+    failures = _imports(doors.of(ctx), topology) if imports else []
     if form != "table":
-        structured({"ok": not failures, "problems": [], "imports": failures}, form)
+        structured({"ok": not failures, "problems": failures}, form)
     else:
-        for processor, reason in failures.items():
-            say(f"{path}: processors.{processor}: {reason}")
+        for problem in failures:
+            say(str(problem))
         if not failures:
             say(f"ok: {topology.name}, {_count(topology)}", style="good")
     ctx.exit(2 if failures else 0)
 
 
-def _imports(topology: Topology) -> dict[str, str]:
+def _imports(door: doors.Doors, topology: Topology) -> list[Problem]:
+    """The handlers that cannot be imported, each where the file names it."""
     from penstock.deploy.doctor import import_failures
+    from penstock.errors import Problem
+    from penstock.topology.reader import inspect
 
-    return import_failures(topology)
+    marks = inspect(topology.path.read_text(encoding="utf-8"), topology.path, door.environ).marks
+    found = []
+    for processor, error in import_failures(topology).items():
+        mark = marks.value("processors", processor, "handler")
+        found.append(Problem(str(topology.path), mark.line, mark.column, error.message, error.hint))
+    return found
 
 
 def _count(topology: Topology) -> str:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.deploy.plan import AddPartitions, ChangeConfig, CreateTopic, Kept, ObservedTopic
+from penstock.topology.lint_kafka import HEADROOM
 from penstock.topology.model import Topology
 from penstock.topology.wanted import WantedTopic
 
+LARGEST: Final = "max.message.bytes"
 _SHRINK: Final = "partitions cannot be removed: make a new topic and move the readers, or declare what is there"
 _REPLICATE: Final = "replication moves data between brokers: use kafka-reassign-partitions, or declare what is there"
 
@@ -30,13 +32,15 @@ def compare(
 ) -> Difference:
     """Every difference at once. Wanted topics that follow others follow what those will be after the plan."""
     found = Difference()
+    for name in undescribed(topology, wanted):
+        if observed.get(name) is None:
+            found.problems.append(f"{name}: does not exist, and the topology does not say its `partitions`")
     sizes = {topic.name: _partitions(topic, wanted, observed) for topic in wanted}
     for topic in wanted:
-        live = observed.get(topic.name)
-        if live is None:
+        if observed.get(topic.name) is None:
             _absent(topic, sizes[topic.name], wanted, observed, found)
             continue
-        _present(topic, sizes[topic.name], live, topology, found)
+        _present(topic, sizes[topic.name], observed, topology, found)
     return found
 
 
@@ -47,20 +51,23 @@ def _absent(
     observed: Mapping[str, ObservedTopic | None],
     found: Difference,
 ) -> None:
-    if partitions is None and topic.derived:
+    if partitions is None:
         found.problems.append(f"{topic.name}: cannot be made before its source topics are there")
-    elif partitions is None:
-        found.problems.append(f"{topic.name}: does not exist, and the topology does not say its `partitions`")
-    else:
-        replicas = _replication(topic, wanted, observed)
-        found.creates.append(
-            CreateTopic(topic.name, partitions, replicas, dict(topic.configs), topic.owner, topic.derived)
-        )
+        return
+    replicas = _replication(topic, wanted, observed)
+    configs = _configs(topic, observed)
+    found.creates.append(CreateTopic(topic.name, partitions, replicas, configs, topic.owner, topic.derived))
 
 
 def _present(
-    topic: WantedTopic, partitions: int | None, live: ObservedTopic, topology: Topology, found: Difference
+    topic: WantedTopic,
+    partitions: int | None,
+    observed: Mapping[str, ObservedTopic | None],
+    topology: Topology,
+    found: Difference,
 ) -> None:
+    live = observed[topic.name]
+    assert live is not None
     if partitions is not None and partitions > live.partitions:
         reorders = _ordered_readers(topology, topic.name)
         found.additions.append(AddPartitions(topic.name, live.partitions, partitions, reorders))
@@ -70,10 +77,30 @@ def _present(
     if replicas is not None and replicas != live.replication_factor:
         what = f"has replication factor {live.replication_factor}, asked for {replicas}"
         found.kept.append(Kept(topic.name, what, _REPLICATE))
-    for key, value in topic.configs.items():
+    for key, value in _configs(topic, observed).items():
         before = live.configs.get(key)
         if not _same(before, value):
             found.changes.append(ChangeConfig(topic.name, key, before, value))
+
+
+def undescribed(topology: Topology, wanted: Sequence[WantedTopic]) -> tuple[str, ...]:
+    """Topics that processors read or write, or that are declared, of which the topology does not say the shape."""
+    names = dict.fromkeys(topology.topics)
+    for processor in topology.processors.values():
+        output = (processor.output,) if processor.output else ()
+        names |= dict.fromkeys((*processor.topics, *output, *processor.emits))
+    described = {topic.name for topic in wanted}
+    return tuple(name for name in names if name not in described)
+
+
+def _configs(topic: WantedTopic, observed: Mapping[str, ObservedTopic | None]) -> dict[str, str]:
+    """The settings asked for; room for the largest record that a source takes now, whoever set that."""
+    configs = dict(topic.configs)
+    if LARGEST in configs:
+        live = [source.configs.get(LARGEST, "0") for name in topic.sources if (source := observed.get(name))]
+        needed = max((int(size) + HEADROOM for size in live if size.isdigit() and size != "0"), default=0)
+        configs[LARGEST] = str(max(int(configs[LARGEST]), needed))
+    return configs
 
 
 def _partitions(

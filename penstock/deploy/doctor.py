@@ -54,18 +54,18 @@ def check_versions() -> Check:
     return Check("versions", "ok", ", ".join(f"{name} {value}" for name, value in versions().items()))
 
 
-def import_failures(topology: Topology) -> dict[str, str]:
+def import_failures(topology: Topology) -> dict[str, HandlerError]:
     """Why the handlers that cannot be imported cannot, by processor; empty where all can."""
     from penstock.engine.handler import load
 
-    failures = {}
+    failures: dict[str, HandlerError] = {}
     for processor in topology.processors.values():
         if processor.python is not None:
             continue  # lives in an interpreter of its own, where its imports are
         try:
             load(topology, processor)
         except HandlerError as error:
-            failures[processor.name] = str(error)
+            failures[processor.name] = error
     return failures
 
 
@@ -75,13 +75,13 @@ def check_imports(topology: Topology) -> tuple[Check, ...]:
     return tuple(_imported(processor, failures.get(name)) for name, processor in topology.processors.items())
 
 
-def _imported(processor: Processor, failure: str | None) -> Check:
+def _imported(processor: Processor, failure: HandlerError | None) -> Check:
     name = f"handler {processor.name}"
     if processor.python is not None:
         return Check(name, "skipped", f"runs in {processor.python}", "there: penstock doctor --imports")
     if failure is None:
         return Check(name, "ok", processor.handler)
-    return Check(name, "failed", failure, "mend the import; the topology's folder is first on sys.path")
+    return Check(name, "failed", str(failure), "mend the import; the topology's folder is first on sys.path")
 
 
 async def check_broker(topology: Topology, broker: Broker) -> tuple[Check, ...]:
@@ -124,13 +124,16 @@ def _group_check(topology: Topology, processor: Processor, admin: Admin) -> Call
 
 
 async def _group(topology: Topology, processor: Processor, admin: Admin) -> Check:
-    from penstock.deploy.group_protocol import explain
+    from penstock.broker.kafka.protocol import GroupFacts, choose
 
-    name = f"group {processor.group_id}"
-    found = await explain(topology, processor, admin)
     group = await admin.group(processor.group_id)
-    text = f"{group.state}, {len(group.members)} members; {found}"
-    return Check(name, "ok", text)
+    facts = GroupFacts(
+        live=group.protocol if group.members else "",
+        session_timeout=await admin.group_session_timeout(processor.group_id),
+    )
+    choice = choose(topology.kafka.get("group.protocol", ""), facts, processor.failover)
+    text = f"{group.state}, {len(group.members)} members; a worker would speak {choice.protocol}: {choice.reason}"
+    return Check(f"group {processor.group_id}", "ok", text)
 
 
 async def _clock(topology: Topology, broker: Broker) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from penstock.broker.contract import Admin, TopicDescription
-from penstock.deploy.difference import compare
+from penstock.deploy.difference import LARGEST, compare, undescribed
 from penstock.deploy.frontier import position_of
 from penstock.deploy.plan import AskSession, Draining, GroupOutlook, Observed, ObservedTopic, Plan
 from penstock.topology.derived import retry_prefix, retry_tiers, retry_topic
@@ -18,9 +18,7 @@ async def make_plan(topology: Topology, admin: Admin) -> Plan:
     wanted = wanted_topics(topology)
     everything = await admin.topics()
     retries = _retry_topics(topology, everything)
-    settings = {topic.name: tuple(topic.configs) for topic in wanted}
-    settings |= {name: () for name in _followed(wanted) | set(retries) if name not in settings}
-    observed = await observe(admin, settings)
+    observed = await observe(admin, _looked_at(topology, wanted, retries))
     difference = compare(topology, wanted, observed.topics)
     names = {topic.name for topic in wanted}
     return Plan(
@@ -58,9 +56,15 @@ def _observed(
     return ObservedTopic(topic.id, topic.partitions, topic.replication_factor, values)
 
 
-def _followed(wanted: Sequence[WantedTopic]) -> set[str]:
-    names = {name for topic in wanted for name in topic.partitions_like}
-    return names | {topic.like for topic in wanted if topic.like}
+def _looked_at(
+    topology: Topology, wanted: Sequence[WantedTopic], retries: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Every topic that decides anything in the plan, with the settings that do."""
+    settings: dict[str, tuple[str, ...]] = dict.fromkeys((*undescribed(topology, wanted), *retries), ())
+    settings |= {topic.name: tuple(topic.configs) for topic in wanted}
+    for source in {source for topic in wanted for source in topic.sources}:
+        settings[source] = tuple({*settings.get(source, ()), LARGEST})
+    return dict(sorted(settings.items()))
 
 
 def _retry_topics(topology: Topology, everything: Mapping[str, TopicDescription]) -> dict[str, str]:

@@ -9,10 +9,12 @@ from typing import Final
 
 from penstock import headers as wire
 from penstock.broker.contract import Admin, Broker, Ends, GroupDescription, Reader, TopicDescription
+from penstock.deploy.difference import undescribed
 from penstock.deploy.frontier import Frontier, position_of
 from penstock.record import Position, Record, TopicPartition
 from penstock.topology.derived import dead_letter_topic, replay_topic, retry_prefix
 from penstock.topology.model import Processor, Topology
+from penstock.topology.wanted import wanted_topics
 
 _REACH: Final = 64  # offsets to look past a gap (compaction, transactions) for the record at a frontier
 _PATIENCE: Final = 5.0  # seconds to read the oldest records; a status without them is better than none
@@ -133,11 +135,11 @@ async def _group(processor: Processor, broker: Broker, everything: Mapping[str, 
 
 async def topics(topology: Topology, broker: Broker) -> tuple[TopicStatus, ...]:
     """Every declared and derived topic, then retry topics that no policy names any more. Raises BrokerUnavailable."""
-    from penstock.topology.wanted import wanted_topics
-
     admin = broker.admin()
     there = await admin.topics()
-    wanted = {topic.name: (topic.owner, topic.derived) for topic in wanted_topics(topology)}
+    described = wanted_topics(topology)
+    wanted = {topic.name: (topic.owner, topic.derived) for topic in described}
+    wanted = dict.fromkeys(undescribed(topology, described), ("", False)) | wanted
     for processor in topology.processors.values():
         former = sorted(name for name in there if name.startswith(retry_prefix(processor.group_id)))
         wanted |= {name: (processor.name, True) for name in former if name not in wanted}
