@@ -1,0 +1,172 @@
+"""Appends records through librdkafka, its delivery reports polled on the loop and resolved as futures.
+
+Polled on the loop, not in a thread: each report would take the interpreter lock from the handlers. The library's own
+asyncio producer carries no headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as Client
+
+from penstock.broker.kafka.codes import REFUSED
+from penstock.broker.kafka.settings import LOGGER, producer_settings
+from penstock.errors import BrokerError, ProducerFatal, SendFailed, SendRefused
+from penstock.record import Outgoing, Position
+
+_log: Final = logging.getLogger(LOGGER)
+_POLL_EVERY: Final = 0.002  # seconds, only while something is outstanding
+_IDLE_EVERY: Final = 1.0  # otherwise: a fatal error, the log
+_CLOSE_WITHIN: Final = 5.0
+
+
+class KafkaProducer:
+    """One producer, used on one loop."""
+
+    def __init__(self, settings: Mapping[str, str], client_id: str) -> None:
+        self._fatal: ProducerFatal | None = None
+        try:
+            self._client = Client({**producer_settings(settings, client_id), "error_cb": self._hear}, logger=_log)
+        except KafkaException as error:
+            raise BrokerError(
+                f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"
+            ) from error
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: deque[tuple[Outgoing, asyncio.Future[Position]]] = deque()  # the client's queue was full
+        self._in_client = 0
+        self._idle: list[asyncio.Future[None]] = []
+        self._closing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def outstanding(self) -> int:
+        """Records sent and not yet acknowledged."""
+        return self._in_client + len(self._waiting)
+
+    def send(self, record: Outgoing) -> asyncio.Future[Position]:
+        """Append. Ends with the position, SendFailed, SendRefused or ProducerFatal. Never blocks."""
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        future: asyncio.Future[Position] = loop.create_future()
+        if self._closed:
+            future.set_exception(SendFailed("the producer is closed"))
+        elif self._waiting or not self._produce(record, future):
+            self._waiting.append((record, future))  # behind the others: the order of a key is the order of calls
+        if self._timer is None and self.outstanding:
+            self._timer = loop.call_later(_POLL_EVERY, self._poll)
+        return future
+
+    async def flush(self) -> None:
+        """Wait until nothing is outstanding."""
+        while self.outstanding:
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+
+    async def close(self) -> None:
+        """Flush for a few seconds; what is not acknowledged then ends with SendFailed. Idempotent."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        self._closed = True
+        try:
+            await asyncio.wait_for(self.flush(), _CLOSE_WITHIN)
+        except TimeoutError:
+            _log.warning("the producer ends with %d records not acknowledged", self.outstanding)
+            self._give_up()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await asyncio.to_thread(self._client.close)
+
+    def _give_up(self) -> None:
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            _end(future, SendFailed("the producer was closed before the record was acknowledged"))
+        self._client.purge(blocking=False)
+        self._client.poll(0)
+
+    def _produce(self, record: Outgoing, future: asyncio.Future[Position]) -> bool:
+        """Give it to the client; False where its queue is full. Ends the future where it is refused at once."""
+        if self._fatal is not None:
+            future.set_exception(self._fatal)
+            return True
+        try:
+            self._client.produce(
+                record.topic,
+                record.value,
+                record.key,
+                -1 if record.partition is None else record.partition,
+                on_delivery=partial(self._delivered, future),
+                headers=list(record.headers) or None,
+            )
+        except BufferError:
+            return False
+        except KafkaException as error:
+            future.set_exception(self._error(error.args[0], record.topic))
+        except (TypeError, ValueError) as error:
+            future.set_exception(SendRefused(f"a record for {record.topic} cannot be sent: {error}"))
+        else:
+            self._in_client += 1
+        return True
+
+    def _delivered(
+        self, future: asyncio.Future[Position], error: KafkaError | None, message: Message[Any, Any]
+    ) -> None:
+        self._in_client -= 1
+        if future.done():  # its caller gave up
+            return
+        topic = message.topic() or ""
+        if error is None:
+            future.set_result(Position(topic, message.partition() or 0, message.offset() or 0))
+        else:
+            future.set_exception(self._error(error, topic))
+
+    def _poll(self) -> None:
+        self._timer = None
+        self._client.poll(0)
+        while self._waiting:
+            record, future = self._waiting[0]
+            if not future.done() and not self._produce(record, future):
+                break
+            self._waiting.popleft()
+        if not self.outstanding:
+            for waiter in self._idle:
+                if not waiter.done():
+                    waiter.set_result(None)
+            self._idle.clear()
+        if not self._closed or self.outstanding:
+            assert self._loop is not None
+            self._timer = self._loop.call_later(_POLL_EVERY if self.outstanding else _IDLE_EVERY, self._poll)
+
+    def _hear(self, error: KafkaError) -> None:
+        """The client's `error_cb`, called in a poll."""
+        if error.fatal():
+            self._error(error, "")
+        else:
+            _log.debug("producer: %s", error.str())
+
+    def _error(self, error: KafkaError, topic: str) -> SendFailed | SendRefused | ProducerFatal:
+        if error.fatal() or self._fatal is not None:
+            if self._fatal is None:
+                self._fatal = ProducerFatal(f"the producer cannot go on: {error.str()}", "start the process again")
+            return self._fatal
+        if error.code() in REFUSED:
+            return SendRefused(f"topic {topic} refuses the record: {error.str()}")
+        return SendFailed(f"a record for {topic} was not acknowledged: {error.str()}")
+
+
+def _end(future: asyncio.Future[Position], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
