@@ -62,7 +62,7 @@ def position_of(group_id: str, said: str) -> Position:
 
     topic = dead_letter_topic(group_id)
     place = said if "@" in said else f"0@{said}"
-    found = parseposition_of(place if "/" in place else f"{topic}/{place}")
+    found = parse_position(place if "/" in place else f"{topic}/{place}")
     if found is None or found.topic != topic:
         raise click.UsageError(f"{said!r} is no position in {topic}; write {topic}/0@12, 0@12 or 12")
     return found

@@ -124,10 +124,18 @@ async def _windows(parcels: AsyncIterator[Parcel[T]], most: int) -> AsyncIterato
         yield bunch
 
 
+def _heard(future: asyncio.Future[Position]) -> None:
+    """Look at the error, so that asyncio does not complain of it where we were cancelled and nobody else looks."""
+    if not future.cancelled():
+        future.exception()
+
+
 async def _write_window(producer: Producer, parcels: Sequence[Parcel[T]], window: Window[T], tally: Tally) -> Tally:
     if not parcels:
         return tally
     sent = [producer.send(parcel.record) for parcel in parcels]
+    for future in sent:
+        future.add_done_callback(_heard)
     await asyncio.wait(sent)  # unlike gather, this leaves them alone when we are cancelled
     written, refused, interrupted = 0, [], ""
     for parcel, future in zip(parcels, sent, strict=True):
