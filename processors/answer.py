@@ -19,7 +19,7 @@ async def answer(event: Event[Triaged], ctx: Context) -> Answered | Skip | None:
         return Skip("for escalate")
     article = article_for(ticket["area"], ticket["text"])
     reply = await draft(ctx, ticket["text"], article) if article else NO_ANSWER
-    if article is None or NO_ANSWER in reply:
+    if article is None or reply.startswith(NO_ANSWER):
         ctx.emit("tickets.escalated", handed_over(ticket, "no article answers it"))
         return None
     return {

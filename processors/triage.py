@@ -41,7 +41,7 @@ def verdict(answer: str) -> tuple[str, str, float]:
     """Area, urgency and confidence from the model's answer, which may wrap its JSON in words. Else ValueError."""
     found = json.loads(answer[answer.index("{") : answer.rindex("}") + 1])
     area, urgency, confidence = found.get("area"), found.get("urgency"), found.get("confidence")
-    if area not in areas.AREAS or urgency not in areas.URGENCIES:
+    if area not in tuple(areas.AREAS) or urgency not in areas.URGENCIES:
         raise ValueError(f"the model named an area or urgency that the desk does not have: {area}, {urgency}")
     if not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
         raise ValueError(f"the model's confidence is not between 0 and 1: {confidence}")
