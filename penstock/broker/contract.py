@@ -145,6 +145,10 @@ class GroupMember(Protocol):
         """The log end of each assigned partition as last heard; cheap, no request is made."""
         ...
 
+    def problem(self) -> str:
+        """Why this member can no longer work (its thread died, say); '' while all is well."""
+        ...
+
     async def leave(self) -> None:
         """Hand over all partitions (through `revoked`), then leave the group. Idempotent."""
         ...

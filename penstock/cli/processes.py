@@ -43,7 +43,7 @@ def run(ctx: click.Context, path: Path, log_format: str, processor: str, port: i
 @click.pass_context
 def up(ctx: click.Context, path: Path, log_format: str, processors: tuple[str, ...]) -> None:
     """Run the workers of all processors (or of those named), and start again what ends."""
-    from penstock.service.supervisor import supervise
+    from penstock.service.up import supervise
 
     topology = doors.of(ctx).topology(path)
     unknown = [name for name in processors if name not in topology.processors]
@@ -58,7 +58,11 @@ def up(ctx: click.Context, path: Path, log_format: str, processors: tuple[str, .
 @click.pass_context
 def dev(ctx: click.Context, path: Path, log_format: str) -> None:
     """Start a local Kafka where none answers, apply the topology, and run everything until Ctrl-C."""
+    from penstock.cli import local_broker
     from penstock.service.development import develop
 
     door = doors.of(ctx)
-    ctx.exit(develop(door.topology(path), log_format=log_format))
+    topology = door.topology(path)
+    with local_broker.ensured(topology, click.echo) as environment:
+        changed = {**door.environ, **environment}
+        ctx.exit(develop(lambda: door.read(topology.path, changed), log_format=log_format))

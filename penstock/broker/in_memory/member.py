@@ -89,6 +89,10 @@ class InMemoryMember:
         """The log end of each assigned partition."""
         return self._delivery.ends()
 
+    def problem(self) -> str:
+        """Nothing can be wrong with it: there is no thread."""
+        return ""
+
     async def leave(self) -> None:
         """Hand over everything through `revoked`, then leave."""
         self._leaving = True
@@ -110,8 +114,7 @@ class InMemoryMember:
     def crash(self) -> None:
         """Vanish: no call back from now on, no farewell. The coordinator finds out after the session timeout."""
         self._crashed = True
-        self._delivery.hold()
-        self._delivery.remove(self._delivery.partitions)
+        self._delivery.end()
         if self._task is not None:
             self._task.cancel()
             self._group.missed(self._id)
@@ -135,10 +138,9 @@ class InMemoryMember:
                 if not await self._step(listener):
                     await self._woken.wait()
         except Exception as error:  # noqa: BLE001 - the listener's own error: the contract has a call for it
-            self._delivery.hold()
             listener.failed(error)
         finally:
-            self._delivery.remove(self._delivery.partitions)
+            self._delivery.end()
             if not self._crashed:
                 self._group.remove(self._id)
 
@@ -162,9 +164,8 @@ class InMemoryMember:
         found = resolve_starts(self._settings, self._group, self._log, gained)
         for one in found:
             self._delivery.add(one.partition, one.start)
-        if found:
-            await self._in_callback(listener.assigned(found))
-            self._delivery.open(one.partition for one in found)
+        await self._in_callback(listener.assigned(found))
+        self._delivery.open(gained)
 
     async def _in_callback(self, call: Awaitable[None]) -> None:
         self._delivery.hold()
@@ -174,8 +175,7 @@ class InMemoryMember:
             await call
         finally:
             limit.cancel()
-            if not self._crashed:
-                self._delivery.go_on()
+            self._delivery.go_on()
 
     def _lose_all(self, listener: GroupListener) -> None:
         gone = self._delivery.partitions

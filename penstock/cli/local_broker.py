@@ -1,0 +1,65 @@
+"""The local Kafka for development: used where the topology's own broker is on this machine and does not answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from penstock.topology.model import Topology
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
+
+
+@contextmanager
+def ensured(topology: Topology, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
+    """What to add to the environment so that the topology finds a broker. Raises LocalKafkaError.
+
+    A broker that answers is used as it is. Else one is started in `.penstock/kafka` beside the topology and, if it was
+    started here, stopped at the end; its topics stay for the next time.
+    """
+    servers = topology.kafka.get("bootstrap.servers", "localhost:9092")
+    if _answers(servers) or not _is_local(servers):
+        yield {}
+        return
+    from penstock import local_kafka
+
+    data = topology.directory / ".penstock" / "kafka"
+    found = local_kafka.status(data)
+    started = found is None
+    kafka = found or local_kafka.start(data, say=say)
+    say(f"Kafka at {kafka.bootstrap}, data in {data}")
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = kafka.bootstrap  # for the workers, which are processes of their own
+    try:
+        yield {VARIABLE: kafka.bootstrap}
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
+        if started:
+            say("stopping Kafka")
+            local_kafka.stop(data)
+
+
+def _is_local(servers: str) -> bool:
+    return all(_split(server)[0] in _LOOPBACK for server in servers.split(","))
+
+
+def _answers(servers: str) -> bool:
+    for server in servers.split(","):
+        try:
+            with socket.create_connection(_split(server), timeout=1):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _split(server: str) -> tuple[str, int]:
+    host, _, port = server.strip().rpartition(":")
+    return (host.strip("[]") or server.strip(), int(port)) if port.isdigit() and host else (server.strip(), 9092)

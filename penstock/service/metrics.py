@@ -1,0 +1,127 @@
+"""The metrics of a worker: one closed list of names, each with its sentence. Labels are bounded, never a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from penstock.engine.counters import Histogram
+from penstock.service.snapshot import Snapshot
+
+GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
+    "penstock_in_flight": ("Runs executing now.", lambda s: s.running),
+    "penstock_queued": ("Records taken from the broker that wait for a slot or for their lane.", lambda s: s.queued),
+    "penstock_waiting_for_retry": ("Records held at the gate of a retry topic until due.", lambda s: s.in_retry),
+    "penstock_held_in_lane": ("Runs put off inside their own lane.", lambda s: s.held),
+    "penstock_saturation": ("Running divided by concurrency.", lambda s: s.running / s.concurrency),
+    "penstock_concurrency": ("Runs that may execute at once.", lambda s: s.concurrency),
+    "penstock_frontier_lag": ("Log end minus frontier, over the source partitions owned.", lambda s: s.lag),
+    "penstock_true_backlog": (
+        "Records not finished: lag, less what is finished above the frontier, plus retry and replay topics.",
+        lambda s: s.backlog,
+    ),
+    "penstock_partitions": ("Partitions assigned.", lambda s: s.partitions),
+    "penstock_partitions_paused": ("Partitions paused now.", lambda s: s.paused),
+    "penstock_partitions_suspicious": ("Partitions whose records run one at a time.", lambda s: s.suspicious),
+    "penstock_producer_queue": ("Records sent and not yet acknowledged.", lambda s: s.producer_queue),
+    "penstock_hand_offs_waiting": ("Runs whose hand-off the broker does not take now.", lambda s: s.hand_offs_waiting),
+    "penstock_joined": ("1 while a member of its group.", lambda s: int(s.joined)),
+}
+
+COUNTERS: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
+    "penstock_records_received": ("Records delivered by the broker.", lambda s: s.counters.received),
+    "penstock_records_emitted": ("Output records acknowledged.", lambda s: s.counters.emitted),
+    "penstock_retries": ("Attempts followed by another.", lambda s: s.counters.outcomes["retried"]),
+    "penstock_deferrals": ("Runs put off without spending an attempt.", lambda s: s.counters.outcomes["deferred"]),
+    "penstock_timeouts": ("Attempts cancelled at their deadline.", lambda s: s.counters.timeouts),
+    "penstock_commits": ("Commit requests made.", lambda s: s.counters.commits),
+    "penstock_commit_failures": (
+        "Partitions whose commit was refused or unanswered.",
+        lambda s: s.counters.commit_failures,
+    ),
+    "penstock_commit_maps_dropped": ("Commits whose map did not fit.", lambda s: s.counters.maps_dropped),
+    "penstock_foreign_metadata": (
+        "Commits found with metadata that is not ours.",
+        lambda s: s.counters.foreign_metadata,
+    ),
+    "penstock_stale_results": (
+        "Results and records dropped for a partition owned no more.",
+        lambda s: s.counters.stale_results,
+    ),
+    "penstock_already_finished": (
+        "Records skipped since an earlier owner finished them.",
+        lambda s: s.counters.already_finished,
+    ),
+    "penstock_rebalances": ("Assignments and revocations.", lambda s: s.counters.rebalances),
+    "penstock_partitions_lost": ("Partitions lost without a hand-over.", lambda s: s.counters.partitions_lost),
+    "penstock_records_lost": ("Records removed from the log before they were read.", lambda s: s.counters.records_lost),
+    "penstock_hand_off_failures": (
+        "Hand-offs the broker did not take at once.",
+        lambda s: s.counters.hand_off_failures,
+    ),
+    "penstock_retry_hops": ("Records moved on to a further retry topic.", lambda s: s.counters.hops),
+    "penstock_disturbances": ("Passing troubles reported by the client.", lambda s: s.counters.disturbances),
+}
+
+
+class WorkerCollector:
+    """A prometheus_client collector over one worker; `take` gives a fresh snapshot."""
+
+    def __init__(self, take: Callable[[], Snapshot], now: Callable[[], float]) -> None:
+        self._take = take
+        self._now = now
+
+    def collect(self) -> Iterator[Any]:
+        """Every metric, labelled with processor and group."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        snapshot = self._take()
+        names, values = ["processor", "group"], [snapshot.processor, snapshot.group]
+        for name, (sentence, read) in GAUGES.items():
+            gauge = GaugeMetricFamily(name, sentence, labels=names)
+            gauge.add_metric(values, read(snapshot))
+            yield gauge
+        for name, (sentence, read) in COUNTERS.items():
+            counter = CounterMetricFamily(name, sentence, labels=names)
+            counter.add_metric(values, read(snapshot))
+            yield counter
+        yield self._oldest(snapshot, names, values)
+        yield from self._labelled(snapshot, names, values)
+        yield _histogram(
+            "penstock_run_duration_seconds", "One attempt, start to hand-off.", snapshot.counters.duration, values
+        )
+        yield _histogram("penstock_lateness_seconds", "Start minus due time.", snapshot.counters.lateness, values)
+
+    def _oldest(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Any:
+        from prometheus_client.core import GaugeMetricFamily
+
+        gauge = GaugeMetricFamily(
+            "penstock_oldest_unfinished_age_seconds", "Age of the oldest record taken and not finished.", labels=names
+        )
+        gauge.add_metric(values, max(self._now() - snapshot.oldest, 0.0) if snapshot.oldest else 0.0)
+        return gauge
+
+    def _labelled(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily
+
+        runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
+        for outcome, count in snapshot.counters.outcomes.items():
+            runs.add_metric([*values, outcome], count)
+        yield runs
+        letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])
+        for reason, count in snapshot.counters.dead_letters.items():
+            letters.add_metric([*values, reason], count)
+        yield letters
+
+
+def _histogram(name: str, sentence: str, histogram: Histogram, values: list[str]) -> Any:
+    from prometheus_client.core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(name, sentence, labels=["processor", "group"])
+    buckets: list[tuple[str, float]] = []
+    below = 0
+    for bound, count in zip((*histogram.bounds, None), histogram.counts, strict=True):
+        below += count
+        buckets.append(("+Inf" if bound is None else str(bound), below))
+    family.add_metric(values, buckets, sum_value=histogram.total)
+    return family

@@ -1,0 +1,72 @@
+"""What a worker looks like at one moment: taken on the loop, read by metrics, health and status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.engine.counters import Counters
+from penstock.engine.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Gauges of one worker, with its counters. `oldest` is the timestamp (epoch s) of the oldest unfinished record."""
+
+    processor: str
+    group: str
+    protocol: str
+    joined: bool
+    partitions: int
+    concurrency: int
+    running: int
+    queued: int
+    in_retry: int
+    held: int
+    lag: int
+    backlog: int
+    oldest: float | None
+    paused: int
+    producer_queue: int
+    hand_offs_waiting: int
+    suspicious: int
+    counters: Counters
+
+
+def snapshot_of(worker: Worker) -> Snapshot:
+    """Take it; must be called on the worker's loop."""
+    parts = worker.parts
+    ends = parts.member.ends() if worker.joined else {}
+    states = list(parts.partitions.values())
+    lag = backlog = 0
+    for state in states:
+        behind = max(ends.get(state.source, state.tracker.position) - state.tracker.frontier, 0)
+        lag += behind if not state.own else 0
+        backlog += max(behind - state.tracker.finished_above, 0)
+    gated = sum(len(state.gate) for state in states if state.gate is not None)
+    return Snapshot(
+        processor=parts.processor.name,
+        group=parts.processor.group_id,
+        protocol=parts.member.protocol if worker.joined else "",
+        joined=worker.joined,
+        partitions=len(states),
+        concurrency=parts.processor.concurrency,
+        running=len(parts.dispatch.running),
+        queued=sum(state.in_flight for state in states) - len(parts.dispatch.running),
+        in_retry=gated,
+        held=parts.intake.held,
+        lag=lag,
+        backlog=backlog,
+        oldest=_oldest(worker),
+        paused=parts.intake.paused,
+        producer_queue=parts.producer.outstanding,
+        hand_offs_waiting=parts.hand_off.waiting,
+        suspicious=sum(state.is_suspicious for state in states),
+        counters=parts.counters,
+    )
+
+
+def _oldest(worker: Worker) -> float | None:
+    """Of what was taken: the head of every lane runs or is ready, and a gate's head is its oldest."""
+    dispatch = worker.parts.dispatch
+    candidates = [run.record.timestamp for run in (*dispatch.running, *dispatch.ready, *dispatch.ready_own)]
+    return min(candidates) / 1000 if candidates else None
