@@ -72,7 +72,7 @@ def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, **asked: 
         table(COLUMNS, map(row, shown))
     if reasons.total() > len(shown):
         note(f"the first {ROWS}; narrow it, or take -o json for all")
-    say(f"{entries(reasons.total())} of {group}" + (f": {counts(reasons)}" if reasons else ""))
+    say(f"{entries(reasons.total())} of {group}" + (f": {counts(dict(reasons.most_common()))}" if reasons else ""))
 
 
 @dlt.command()

@@ -66,11 +66,16 @@ def processor_of(topology: Topology, name: str | None) -> Processor:
     return known[name]
 
 
+def at_terminal() -> bool:
+    """Whether somebody can answer."""
+    return sys.stdin.isatty()
+
+
 def agreed(question: str, *, yes: bool, form: str) -> bool:
     """Ask, where somebody can answer; a program has to say --yes (exit code 2)."""
     if yes:
         return True
-    if form != "table" or not sys.stdin.isatty():
+    if form != "table" or not at_terminal():
         raise click.UsageError("nobody can be asked here: say --yes, or look first with --dry-run")
     return click.confirm(question)
 
