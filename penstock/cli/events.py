@@ -95,12 +95,18 @@ def _entries(data: str | None, source: Path | None, fields: Fields) -> Iterator[
 
 
 def _headers(given: Iterable[str]) -> dict[str, str]:
+    from penstock.cli.sending import check_headers
+
     found = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--header")
         found[name] = value
+    try:
+        check_headers(found)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--header") from error
     return found
 
 

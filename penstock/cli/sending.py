@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.broker.contract import Broker
 from penstock.cli.entries import Entry
@@ -14,6 +14,10 @@ from penstock.errors import PenstockError
 from penstock.record import Position
 from penstock.topology.model import Topology
 
+if TYPE_CHECKING:
+    from penstock.publisher.events import Events
+
+SOURCE: Final = "penstock-send"  # ce_source of what is sent by hand
 WINDOW: Final = 500  # sent and not acknowledged, at most
 _PAUSE: Final = 0.005  # seconds; sleeping less than this costs more than it paces
 
@@ -59,7 +63,7 @@ async def send_all(topology: Topology, broker: Broker, order: Order, found: Iter
     """Send until the end, or until an entry is invalid or refused; what was sent before it stays sent."""
     from penstock.publisher import AsyncPublisher
 
-    async with AsyncPublisher(topology, broker=broker) as publisher:
+    async with AsyncPublisher(topology, source=SOURCE, broker=broker) as publisher:
 
         def send(entry: Entry) -> Awaitable[Position]:
             return publisher.send(
@@ -106,25 +110,31 @@ async def _until(due: float) -> None:
 
 
 def check(topology: Topology, order: Order, found: Iterator[Entry]) -> Sent:
-    """What a dry run does: encode every entry and send none; stops at the first that cannot be."""
-    from penstock.schema.codec import Codec
+    """What a dry run does: make every record and send none; stops at the first that cannot be."""
+    from penstock.clock import SystemClock
+    from penstock.publisher.events import Events
 
-    codec, result = Codec(topology), Sent()
+    events, result = Events(topology, SOURCE, SystemClock()), Sent()
     try:
-        type_ = codec.type_for(order.topic, order.type)
+        events.check(order.topic)
         for entry in found:
-            _encode(codec, type_, entry)
+            _seal(events, order, entry)
             result.count += 1
     except PenstockError as error:
         result.problem = str(error)
     return result
 
 
-def _encode(codec: object, type_: str, entry: Entry) -> None:
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raise ValueError where a header's name is reserved for what penstock writes itself."""
     from penstock.schema.codec import Codec
+    from penstock.schema.envelope import seal
 
-    assert isinstance(codec, Codec)
+    seal(Codec(), topic="any", data=None, key=None, type="", source=SOURCE, id="any", headers=headers)
+
+
+def _seal(events: Events, order: Order, entry: Entry) -> None:
     try:
-        codec.encode(type_, entry.data)
+        events.seal(order.topic, entry.data, entry.key, {"type": order.type, "id": entry.id, "headers": order.headers})
     except PenstockError as error:
         raise PenstockError(f"line {entry.line}: {error.message}", error.hint) from error
