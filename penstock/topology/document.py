@@ -107,9 +107,9 @@ def _compose(text: str, builder: _Builder) -> yaml.Node | None:
         if error.context and reason.startswith("but "):
             reason = f"{error.context}, {reason}"
         raise _Refused(mark, f"not YAML: {reason}", _syntax_hint(text, mark, reason)) from error
-    except Exception as error:
+    except Exception as error:  # PyYAML trips over some texts (an escape beyond Unicode): the file is at fault
         mark = _mark(loader.get_mark()) if loader else START
-        raise _Refused(mark, f"not YAML: {error}", "look at the escapes in the text before") from error
+        raise _Refused(mark, "not YAML: what stands here cannot be read", "check the escapes before it") from error
     for mark, tag in loader.tags:
         builder.report(mark, f"the tag {quoted(tag)} is not known", "tags are not used here; put a text in quotes")
     return root

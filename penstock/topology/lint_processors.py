@@ -13,7 +13,7 @@ from penstock.topology.derived import dead_letter_topic
 from penstock.topology.lint_kafka import longest_delay, max_poll_interval
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Processor, Topology
-from penstock.topology.wording import quoted
+from penstock.topology.wording import quoted, shown
 
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _LONGEST_ORDERED_DELAY: Final = 300.0  # 5m: an ordered retry waits in memory, and blocks the frontier
@@ -25,7 +25,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         yield from _handler(processor, marks)
         yield from _retry(processor, marks)
         yield from _loops(processor, marks)
-        yield from _interpreter(processor, marks)
+        yield from _interpreter(topology, processor, marks)
         yield from _grace(topology, processor, marks)
     for name, connector in topology.connectors.items():
         path = ("connectors", name)
@@ -96,17 +96,16 @@ def _loops(processor: Processor, marks: Marks) -> Iterator[Problem]:
         yield marks.problem(marks.value(*path, "topics"), message, "penstock dlt replay brings dead letters back")
 
 
-def _interpreter(processor: Processor, marks: Marks) -> Iterator[Problem]:
+def _interpreter(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:
     if processor.python is None:
         return
     mark = marks.value("processors", processor.name, "python")
+    name = shown(processor.python, topology.directory)
     try:
         if not processor.python.is_file():
-            yield marks.problem(
-                mark, f"no interpreter at {quoted(str(processor.python))}", "create the environment first"
-            )
+            yield marks.problem(mark, f'no interpreter at "{name}"', "create the environment first")
         elif not os.access(processor.python, os.X_OK):
-            yield marks.problem(mark, f"{quoted(str(processor.python))} is not executable", "name the python itself")
+            yield marks.problem(mark, f'"{name}" is not executable', "name the python itself")
     except (OSError, ValueError) as error:
         yield marks.problem(mark, f"the interpreter cannot be looked at: {error}")
 

@@ -10,7 +10,7 @@ from typing import Any
 from penstock.errors import Problem
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Topic, Topology
-from penstock.topology.wording import clean, quoted
+from penstock.topology.wording import clean, quoted, shown
 
 _Declared = tuple[str, Path, Mark]
 
@@ -30,7 +30,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
             good[path] = schema
     seen: set[str] = set()
     for event_type, path, mark in declared:
-        if event_type not in seen and good[path] is not None:
+        if event_type and event_type not in seen and good[path] is not None:
             seen.add(event_type)
             yield from _history(topology, event_type, (path, good[path]), mark, marks)
 
@@ -72,15 +72,12 @@ def _one_schema_per_type(declared: list[_Declared], marks: Marks) -> Iterator[Pr
 
 def _load(path: Path, directory: Path) -> tuple[Any, str, str]:
     """The schema's JSON and no reason; or None, with the reason and a hint."""
-    name = f'"{_shown(path, directory)}"'
+    name = f'"{shown(path, directory)}"'
     try:
         schema = json.loads(path.read_bytes())
     except OSError as error:
-        return (
-            None,
-            f"the schema {name} cannot be read: {error.strerror or error}",
-            "paths begin at the topology's folder",
-        )
+        hint = "paths begin at the topology's folder"
+        return None, f"the schema {name} cannot be read: {error.strerror or error}", hint
     except json.JSONDecodeError as error:
         reason = f"{clean(error.msg)} at line {error.lineno} column {error.colno}"
         return None, f"the schema {name} is not JSON: {reason}", "an .avsc file holds one JSON object"
@@ -90,6 +87,8 @@ def _load(path: Path, directory: Path) -> tuple[Any, str, str]:
 
     try:
         fastavro.parse_schema(schema)
+        _check_fields(schema)
+        _fingerprint(schema)
     except Exception as error:  # noqa: BLE001 - fastavro raises KeyError, TypeError ... for what is no schema
         reason = f"{type(error).__name__}: {error}"
         return None, f"the schema {name} is not Avro: {reason}", "see the Avro specification, Schema Declaration"
@@ -115,22 +114,29 @@ def _history(
     for path, schema in reversed(entries):
         other, other_schema = known.setdefault(_fingerprint(schema), (path, schema))
         if _without_docs(other_schema) != _without_docs(schema):
-            pair = f"{_shown(path, topology.directory)} and {_shown(other, topology.directory)}"
+            pair = f"{shown(path, topology.directory)} and {shown(other, topology.directory)}"
             message = f"the schemas {pair} differ only in logical types or defaults"
             yield marks.problem(
                 mark, message, "their fingerprints are equal, readers would mix them up: rename the field"
             )
 
 
+def _check_fields(schema: Any) -> None:
+    """The specification demands `fields` of a record; fastavro does not. Raises ValueError."""
+    if isinstance(schema, list):
+        for branch in schema:
+            _check_fields(branch)
+    elif isinstance(schema, dict):
+        if schema.get("type") in ("record", "error") and not isinstance(schema.get("fields"), list):
+            raise ValueError(f"record {clean(str(schema.get('name')))} has no list of fields")
+        for inner in (schema.get("type"), schema.get("items"), schema.get("values"), *schema.get("fields", ())):
+            _check_fields(inner)
+
+
 def _fingerprint(schema: Any) -> str:
     from fastavro.schema import fingerprint, to_parsing_canonical_form
 
     return str(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-
-
-def _shown(path: Path, directory: Path) -> str:
-    """The path as the topology says it."""
-    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def _without_docs(schema: Any) -> Any:

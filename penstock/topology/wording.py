@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
 _LONGEST_QUOTE: Final = 80
@@ -28,6 +29,11 @@ def clean(text: str) -> str:
 def quoted(text: str) -> str:
     """The text as a problem shows it: in quotes, cleaned."""
     return f'"{clean(text)}"'
+
+
+def shown(path: Path, directory: Path) -> str:
+    """A path as the topology says it: relative to its folder where it lies there; never shortened."""
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def label(path: Sequence[str]) -> str:

@@ -64,7 +64,9 @@ def folder(tmp_path):
 
 def small(processor="", top="", environ=None):
     """A topology of one topic and one processor, with these lines added."""
-    lines = f"name: shop\n{top}\ntopics: {{ orders: {{}} }}\nprocessors:\n  ship:\n    handler: a:b\n    topics: [orders]\n"
+    lines = (
+        f"name: shop\n{top}\ntopics: {{ orders: {{}} }}\nprocessors:\n  ship:\n    handler: a:b\n    topics: [orders]\n"
+    )
     if processor:
         lines += f"    {processor}\n"
     return read_text(lines, Path("topology.yaml"), environ or {})
@@ -139,7 +141,7 @@ def test_variables_fill_numbers_flags_and_keys():
 
     assert topology.processors["ship"].concurrency == 7
     assert topology.processors["ship"].retry.preserve_order is False
-    assert list(small(f"settings: {{ '${{A}}': '${{A}}' }}", environ={"A": "5"}).processors["ship"].settings) == ["5"]
+    assert list(small("settings: { '${A}': '${A}' }", environ={"A": "5"}).processors["ship"].settings) == ["5"]
 
 
 @pytest.mark.parametrize(
