@@ -14,7 +14,8 @@ from penstock.broker.contract import (
     TopicDescription,
 )
 from penstock.broker.in_memory.group import Coordinator
-from penstock.broker.in_memory.log import CONFIG_DEFAULTS, Log
+from penstock.broker.in_memory.log import Log
+from penstock.broker.in_memory.topic_configs import CONFIG_DEFAULTS, objection
 from penstock.errors import BrokerError
 from penstock.record import TopicPartition
 
@@ -52,9 +53,9 @@ class InMemoryAdmin:
     async def alter_configs(self, topic: str, configs: Mapping[str, str | None]) -> None:
         """Set these topic settings, or return them to the default where None."""
         found = self._log.topic(topic)
-        objection = self._log.config_objection(configs)
-        if objection:
-            raise BrokerError(objection, "see the topic settings in Kafka's documentation")
+        wrong = objection(configs)
+        if wrong:
+            raise BrokerError(wrong, "see the topic settings in Kafka's documentation")
         for name, value in configs.items():
             if value is None:
                 found.configs.pop(name, None)

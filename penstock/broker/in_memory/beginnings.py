@@ -15,8 +15,8 @@ from penstock.topology.derived import replay_topic, retry_prefix
 def resolve_starts(
     settings: GroupSettings, group: Group, log: Log, partitions: Iterable[TopicPartition]
 ) -> list[Assigned]:
-    """What to tell the listener about each partition; those whose topic is gone meanwhile are left out."""
-    return [_assigned(settings, group, log, at) for at in partitions if log.partition(at) is not None]
+    """What to tell the listener about each partition. Raises TopicMissing where one is gone."""
+    return [_assigned(settings, group, log, at) for at in partitions]
 
 
 def _assigned(settings: GroupSettings, group: Group, log: Log, at: TopicPartition) -> Assigned:

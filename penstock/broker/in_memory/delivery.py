@@ -43,6 +43,11 @@ class Delivery:
         """Records go to this listener."""
         self._listener = listener
 
+    def end(self) -> None:
+        """Read nothing more and call nobody back."""
+        self._listener = None
+        self.remove(self.partitions)
+
     @property
     def partitions(self) -> list[TopicPartition]:
         """What the listener was told to have."""
@@ -143,13 +148,15 @@ class Delivery:
             if room <= 0:
                 break
             batch.extend(self._read(at, room))
-        if batch:
+        if batch and self._listener is not None:
             self._demand -= len(batch)
             self._listener.received(batch)
         self.look()
 
     def _read(self, at: TopicPartition, room: int) -> Collection[Record]:
         """The next records of one partition, which then goes to the end of the queue of partitions."""
+        if at not in self._flows:  # a listener that was just told of a truncation may have ended it all
+            return []
         flow = self._flows.pop(at)
         self._flows[at] = flow
         log = self._log.existing(at)

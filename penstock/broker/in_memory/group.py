@@ -130,8 +130,9 @@ class Group:
         self._wake()
 
     def claim(self, member: str) -> list[TopicPartition]:
-        """Give the member what it should own and nobody owns now; returns just that."""
-        gained = [partition for partition in self._seats[member].target if partition not in self._owners]
+        """Give the member what it should own and nobody owns now; returns just that, without what was deleted."""
+        free = [partition for partition in self._seats[member].target if partition not in self._owners]
+        gained = [partition for partition in free if self._log.partition(partition) is not None]
         self._owners.update(dict.fromkeys(gained, member))
         return gained
 
@@ -162,7 +163,8 @@ class Group:
     def forget_missing_topics(self) -> None:
         """Drop what was committed for topics that were deleted, and look who should own what now."""
         self.committed = {at: found for at, found in self.committed.items() if at.topic in self._log.topics}
-        self.rebalance_soon()
+        if self._seats:
+            self.rebalance_soon()
 
     # Description
 

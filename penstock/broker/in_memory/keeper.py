@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 
@@ -57,10 +58,8 @@ class InMemoryBroker:
 
     async def close(self) -> None:
         """Let every member leave and every producer flush."""
-        for member in self._members:
-            await member.leave()
-        for producer in self._producers:
-            await producer.close()
+        await asyncio.gather(*[member.leave() for member in self._members])
+        await asyncio.gather(*[producer.close() for producer in self._producers])
 
     # For tests
 

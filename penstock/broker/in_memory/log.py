@@ -6,36 +6,16 @@ import base64
 import random
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Final
 
 from penstock.broker.contract import ConfigValue, Ends, NewTopic, TopicDescription
+from penstock.broker.in_memory.topic_configs import CONFIG_DEFAULTS, objection
 from penstock.clock import Clock
 from penstock.errors import BrokerError, SendFailed, SendRefused, TopicMissing
 from penstock.record import Outgoing, Position, Record, TopicPartition
 
-CONFIG_DEFAULTS: Final[Mapping[str, str]] = {
-    "cleanup.policy": "delete",
-    "compression.type": "producer",
-    "delete.retention.ms": "86400000",
-    "file.delete.delay.ms": "60000",
-    "flush.messages": "9223372036854775807",
-    "flush.ms": "9223372036854775807",
-    "index.interval.bytes": "4096",
-    "max.compaction.lag.ms": "9223372036854775807",
-    "max.message.bytes": "1048588",
-    "message.timestamp.type": "CreateTime",
-    "min.cleanable.dirty.ratio": "0.5",
-    "min.compaction.lag.ms": "0",
-    "min.insync.replicas": "1",
-    "preallocate": "false",
-    "retention.bytes": "-1",
-    "retention.ms": "604800000",
-    "segment.bytes": "1073741824",
-    "segment.ms": "604800000",
-    "unclean.leader.election.enable": "false",
-}
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BATCH_OVERHEAD: Final = 70  # bytes of Kafka's batch of one record beside key, value and headers
 _offset = attrgetter("offset")
@@ -179,12 +159,7 @@ class Log:
             return "a topic has at least one partition"
         if (new.replication_factor or 1) > 1:
             return "the replication factor is larger than the number of brokers, 1"
-        return self.config_objection(new.configs)
-
-    def config_objection(self, names: Mapping[str, str | None]) -> str:
-        """The reason to refuse these settings, or ''."""
-        unknown = [name for name in names if name not in CONFIG_DEFAULTS]
-        return f"unknown topic setting {unknown[0]}" if unknown else ""
+        return objection(new.configs)
 
     def add_partitions(self, name: str, total: int) -> None:
         """Raise the partition count. Raises TopicMissing, or BrokerError where it would not rise."""

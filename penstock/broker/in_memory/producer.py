@@ -31,6 +31,7 @@ class InMemoryProducer:
         self._idle.set()
         self._fatal: ProducerFatal | None = None
         self._crashed = False
+        self._cut: dict[TopicPartition, None] = {}
 
     @property
     def outstanding(self) -> int:
@@ -43,6 +44,8 @@ class InMemoryProducer:
         self._outstanding[answer] = None
         self._idle.clear()
         answer.add_done_callback(self._settled)
+        if self._crashed:
+            return answer
         fate = self._faults.produce(self._client_id, record) if self._faults else FINE
         partition = self._choose(record)
         line = self._lines.setdefault(TopicPartition(record.topic, partition), Line())
@@ -65,7 +68,7 @@ class InMemoryProducer:
         self._fatal = self._fatal or ProducerFatal("the producer is closed", "ask the broker for a new one")
 
     def crash(self) -> None:
-        """Vanish as a killed process: of what is under way, some is appended and some is not; nobody is told."""
+        """Vanish as a killed process: of what is under way a chance prefix of each partition is appended, unheard."""
         self._crashed = True
 
     def _settled(self, answer: asyncio.Future[Position]) -> None:
@@ -81,8 +84,7 @@ class InMemoryProducer:
 
     def _carry_out(self, record: Outgoing, partition: int, fate: Fate, answer: asyncio.Future[Position]) -> None:
         if self._crashed:
-            if fate.outcome in {Outcome.DONE, Outcome.UNANSWERED} and self._chance.random() < 0.5:
-                self._try(lambda: self._log.append(record, partition))
+            self._survive(record, partition, fate)
             return
         if self._fatal is not None:
             _fail(answer, self._fatal)
@@ -96,6 +98,16 @@ class InMemoryProducer:
             _fail(answer, SendFailed(f"the broker did not acknowledge a record for {record.topic}", "send it again"))
         else:
             self._append(record, partition, fate, answer)
+
+    def _survive(self, record: Outgoing, partition: int, fate: Fate) -> None:
+        """Append or lose what a crashed producer left on its way; what comes after a lost record is lost too."""
+        at = TopicPartition(record.topic, partition)
+        if fate.outcome not in {Outcome.DONE, Outcome.UNANSWERED} or at in self._cut:
+            return
+        if self._chance.random() < 0.5:
+            self._cut[at] = None
+        else:
+            self._try(lambda: self._log.append(record, partition))
 
     def _append(self, record: Outgoing, partition: int, fate: Fate, answer: asyncio.Future[Position]) -> None:
         found = self._try(lambda: self._log.append(record, partition))

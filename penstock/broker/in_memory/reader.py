@@ -58,7 +58,8 @@ class _Tail:
         for at, position in self._positions.items():
             partition = self._log.partition(at)
             if partition is not None and partition.high != position:
-                found.extend(partition.read(position, partition.high))
+                first = position if position < partition.high else partition.low  # made anew: all of it is news
+                found.extend(partition.read(first, partition.high))
                 self._positions[at] = partition.high
         return found
 
