@@ -40,6 +40,7 @@ class KafkaProducer:
             ) from error
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._busy = False  # whether the timer is the quick one
         self._waiting: deque[tuple[Outgoing, asyncio.Future[Position]]] = deque()  # the client's queue was full
         self._in_client = 0
         self._idle: list[asyncio.Future[None]] = []
@@ -61,8 +62,8 @@ class KafkaProducer:
             future.set_exception(SendFailed("the producer is closed"))
         elif self._waiting or not self._produce(record, future):
             self._waiting.append((record, future))  # behind the others: the order of a key is the order of calls
-        if self._timer is None and self.outstanding:
-            self._timer = loop.call_later(_POLL_EVERY, self._poll)
+        if not self._busy and self.outstanding:
+            self._arm(loop)
         return future
 
     async def flush(self) -> None:
@@ -135,6 +136,7 @@ class KafkaProducer:
 
     def _poll(self) -> None:
         self._timer = None
+        self._busy = False
         self._client.poll(0)
         while self._waiting:
             record, future = self._waiting[0]
@@ -148,7 +150,13 @@ class KafkaProducer:
             self._idle.clear()
         if not self._closed or self.outstanding:
             assert self._loop is not None
-            self._timer = self._loop.call_later(_POLL_EVERY if self.outstanding else _IDLE_EVERY, self._poll)
+            self._arm(self._loop)
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._busy = bool(self.outstanding)
+        self._timer = loop.call_later(_POLL_EVERY if self._busy else _IDLE_EVERY, self._poll)
 
     def _hear(self, error: KafkaError) -> None:
         """The client's `error_cb`, called in a poll."""
