@@ -21,6 +21,7 @@ VERSION: Final = 1
 METADATA_LIMIT: Final = 4096  # characters, the broker's default offset.metadata.max.bytes
 BRAKE: Final = METADATA_LIMIT * 3 // 4  # above this the partition takes no more
 _MOST_BYTES: Final = 1 << 20
+_MOST_BITS: Final = 70  # ten varint bytes: any 64-bit number
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,14 @@ def decode(text: str) -> Progress | None:
 
 
 def _read(body: bytes) -> Progress:
-    length = body[0]
-    topic_id = body[1 : 1 + length].decode()
-    numbers = _numbers(body[1 + length :])
-    born, unclean, suspect, count = (next(numbers) for _ in range(4))
-    runs = tuple((next(numbers), next(numbers)) for _ in range(min(count, _MOST_BYTES)))
-    return Progress(topic_id, born, unclean, suspect - 1 if suspect else None, runs)
+    length = next(_numbers(body))
+    at = len(_varints([length]))
+    topic_id = body[at : at + length].decode()
+    numbers = _numbers(body[at + length :])
+    # lists, not generators: these would turn the end of the numbers into a RuntimeError
+    born, unclean, suspect, count = [next(numbers) for _ in range(4)]
+    runs = [(next(numbers), next(numbers)) for _ in range(count)]
+    return Progress(topic_id, born, unclean, suspect - 1 if suspect else None, tuple(runs))
 
 
 def _varints(numbers: Iterable[int]) -> bytes:
@@ -117,6 +120,8 @@ def _numbers(data: bytes) -> Iterator[int]:
     for byte in data:
         value |= (byte & 127) << shift
         shift += 7
+        if shift > _MOST_BITS:
+            raise ValueError("a number without an end")
         if byte < 128:
             yield value
             value = shift = 0

@@ -43,13 +43,13 @@ def resolve(committed: Committed | None, ends: Ends, fallback: int, topic_id: st
     """
     if committed is None:
         return Start(min(max(fallback, ends.low), ends.high))
-    if committed.offset < ends.low:
-        return Start(ends.low, _without_map(committed.metadata), ends.low - committed.offset)
-    if committed.offset > ends.high:
-        return Start(ends.low, "", 0)
     progress = decode(committed.metadata)
     if progress and progress.topic_id and topic_id and progress.topic_id != topic_id:
         return Start(ends.low, "", 0)
+    if committed.offset > ends.high:
+        return Start(ends.low, "", 0)
+    if committed.offset < ends.low:
+        return Start(ends.low, _without_map(committed.metadata), ends.low - committed.offset)
     return Start(committed.offset, committed.metadata)
 
 
