@@ -31,6 +31,7 @@ _SILENT: Final = frozenset(
 # Right after a start, an election or a topic's creation: over in a moment.
 _PASSING: Final = frozenset(
     {
+        KafkaError._NOENT,  # noqa: SLF001 ("no leaders found" of partitions that exist)
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,

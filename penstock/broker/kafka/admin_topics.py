@@ -20,6 +20,7 @@ from confluent_kafka.admin import NewTopic as RawTopic
 
 from penstock.broker.contract import Cluster, ConfigValue, Ends, NewTopic, TopicDescription
 from penstock.broker.kafka.admin_calls import AdminCalls, Answer, is_unknown, spoken
+from penstock.errors import TopicMissing
 from penstock.record import TopicPartition
 
 
@@ -148,8 +149,9 @@ async def delete(calls: AdminCalls, names: Collection[str]) -> None:
 
 async def ends(calls: AdminCalls, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Ends]:
     """Low and high offsets of existing partitions."""
+    existing = await _existing(calls, partitions)
     low, high = await asyncio.gather(
-        _offsets(calls, partitions, OffsetSpec.earliest()), _offsets(calls, partitions, OffsetSpec.latest())
+        _offsets(calls, existing, OffsetSpec.earliest()), _offsets(calls, existing, OffsetSpec.latest())
     )
     return {partition: Ends(low[partition], high[partition]) for partition in low if partition in high}
 
@@ -158,15 +160,18 @@ async def offsets_at(
     calls: AdminCalls, partitions: Collection[TopicPartition], time_ms: int
 ) -> dict[TopicPartition, int]:
     """The first offset at or after a time; the end where there is none; missing partitions are left out."""
+    existing = await _existing(calls, partitions)
     at, high = await asyncio.gather(
-        _offsets(calls, partitions, OffsetSpec.for_timestamp(time_ms)),
-        _offsets(calls, partitions, OffsetSpec.latest()),
+        _offsets(calls, existing, OffsetSpec.for_timestamp(time_ms)), _offsets(calls, existing, OffsetSpec.latest())
     )
-    return {partition: offset if offset >= 0 else high[partition] for partition, offset in at.items()}
+    return {where: at[where] if at[where] >= 0 else high[where] for where in at.keys() & high.keys()}
 
 
 async def delete_records(calls: AdminCalls, before: Mapping[TopicPartition, int]) -> None:
     """Remove every record below the offset."""
+    missing = before.keys() - await _existing(calls, before.keys())
+    if missing:
+        raise TopicMissing(f"there is no {min(missing)}", "`penstock topics` lists those there are")
     if not before:
         return
     raw = [RawPartition(topic, number, offset) for (topic, number), offset in before.items()]
@@ -184,6 +189,12 @@ async def _shown(calls: AdminCalls, least: Mapping[str, int]) -> bool:
     """Whether these topics show with at least so many partitions."""
     found = await describe_topics(calls, least.keys())
     return all(name in found and found[name].partitions >= count for name, count in least.items())
+
+
+async def _existing(calls: AdminCalls, partitions: Collection[TopicPartition]) -> list[TopicPartition]:
+    """Those that exist. Asked for none but missing ones, librdkafka would not say why it found no leader."""
+    topics = await describe_topics(calls, {partition.topic for partition in partitions})
+    return [at for at in partitions if at.topic in topics and at.partition < topics[at.topic].partitions]
 
 
 async def _offsets(
