@@ -98,7 +98,7 @@ class _Shapes:
             return shapes.model_of(wanted)
         if typing.is_typeddict(wanted):
             hints = _hints(wanted)
-            return shapes.typed_dict_of({name: self.of(hint) for name, hint in hints.items()}, wanted.__required_keys__)
+            return shapes.typed_dict_of({name: self.of(hint) for name, hint in hints.items()}, _required(wanted, hints))
         if dataclasses.is_dataclass(wanted):
             return shapes.dataclass_of(wanted, self._fields(wanted))
         if issubclass(wanted, Enum):
@@ -123,6 +123,14 @@ def _hints(wanted: Any) -> dict[str, Any]:
     except NameError as error:
         hint = "import the name at run time too, not only for type checking"
         raise HandlerError(f"the annotations of {wanted.__qualname__} cannot be resolved: {error}", hint) from error
+
+
+def _required(wanted: Any, hints: dict[str, Any]) -> frozenset[str]:
+    """The keys a TypedDict requires; its own `__required_keys__` cannot see qualifiers in annotations kept as text."""
+    qualifiers = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    absent = {name for name, qualifier in qualifiers.items() if qualifier is typing.NotRequired}
+    present = {name for name, qualifier in qualifiers.items() if qualifier is typing.Required}
+    return frozenset((wanted.__required_keys__ - absent) | present)
 
 
 def _name(wanted: Any) -> str:
