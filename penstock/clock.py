@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -15,7 +14,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only grow, for durations and deadlines; the running loop's own time."""
+        """Seconds that only grow, for durations and deadlines."""
         ...
 
 
@@ -27,5 +26,5 @@ class SystemClock:
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds by the running event loop's clock (CLOCK_MONOTONIC)."""
-        return asyncio.get_running_loop().time()
+        """Seconds by CLOCK_MONOTONIC, which asyncio's own loop uses too."""
+        return time.monotonic()

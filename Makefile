@@ -1,0 +1,38 @@
+# Python 3.11+ and make are all that is needed; everything else is fetched by pip into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up check test clean
+
+help:  ## what there is to make
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## virtual environment with pinned dependencies
+
+$(READY): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11+ is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,uvloop,dev]'
+	@touch $@
+
+run: setup  ## the demonstration: the reference app on a real Kafka, ends by itself (TICKETS=file.csv feeds it yours)
+	$(BIN)/python -m demo $(if $(TICKETS),--tickets "$(TICKETS)")
+
+up: setup  ## the reference app, left running (Ctrl-C drains it)
+	$(BIN)/penstock dev
+
+check: setup  ## format, lint, types, the rules of the house
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/house
+
+test: setup  ## every test that needs Python and make only; on the real Kafka
+	$(BIN)/pytest -q tests
+
+clean:  ## remove what was made here (the local Kafka's data too)
+	-$(BIN)/penstock kafka stop
+	rm -rf $(VENV) .penstock .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
