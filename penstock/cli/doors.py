@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.topology.model import Topology
 
 T = TypeVar("T")
-PATIENCE: Final = 10.0  # seconds a broker has for its first answer
+PATIENCE: Final = 8.0  # seconds a broker has for its first answer
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> Topology:
@@ -51,12 +51,31 @@ class Doors:
             )
         return self.read(found, self.environ)
 
+    def located(self, topology: Topology) -> Topology:
+        """The same topology; where its broker is this machine's and silent, with the address of the app's own Kafka.
+
+        `penstock dev` and `penstock kafka start` take another port where 9092 is not free: this finds it again.
+        """
+        import dataclasses
+
+        if not (topology.directory / ".penstock" / "kafka").is_dir():
+            return topology
+        from penstock.cli import local_broker
+
+        found = local_broker.running(topology)
+        if found is None:
+            return topology
+        click.echo(f"using this app's own Kafka at {found}", err=True)
+        return dataclasses.replace(topology, kafka={**topology.kafka, "bootstrap.servers": found})
+
     def ask(self, topology: Topology, question: Callable[[Broker], Awaitable[T]]) -> T:
         """Run one question against the topology's broker, from connecting to closing."""
         import asyncio
 
+        settings = self.located(topology).kafka
+
         async def asked() -> T:
-            async with self.broker(topology.kafka) as broker:
+            async with self.broker(settings) as broker:
                 return await question(broker)
 
         return asyncio.run(asked())

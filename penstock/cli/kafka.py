@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +15,6 @@ from penstock.errors import LocalKafkaError
 
 if TYPE_CHECKING:
     from penstock.local_kafka import LocalKafka
-
-_PORT: Final = 9092
 
 
 @click.group()
@@ -44,21 +42,15 @@ def data_option(verb: options.Verb) -> options.Verb:
 def start(data: Path, form: str, port: int | None) -> None:
     """Start it, or say that it runs. The first time fetches the broker (about 100 MB)."""
     from penstock import local_kafka
+    from penstock.cli import local_broker
 
-    found = local_kafka.start(data, port or _usual_port(data), say=note)
+    found = local_kafka.start(data, port or local_broker.usual_port(data), say=note)
     if form != "table":
         structured(_values(found), form)
         return
     say(f"Kafka runs at {found.bootstrap} (pid {found.pid})", style="good")
     if not found.bootstrap.endswith(":9092"):
         say(f"export KAFKA_BOOTSTRAP_SERVERS={found.bootstrap}")
-
-
-def _usual_port(data: Path) -> int | None:
-    """Kafka's own port for a new broker, where it is free; a broker that was here before keeps the port it had."""
-    from penstock.local_kafka.launch import is_free
-
-    return _PORT if not data.exists() and is_free(_PORT) else None
 
 
 @kafka.command()

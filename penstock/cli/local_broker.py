@@ -6,11 +6,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from penstock.topology.model import Topology
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORT: Final = 9092
 VARIABLE: Final = "KAFKA_BOOTSTRAP_SERVERS"
 
 
@@ -30,7 +32,7 @@ def ensured(topology: Topology, say: Callable[[str], None]) -> Iterator[dict[str
     data = topology.directory / ".penstock" / "kafka"
     found = local_kafka.status(data)
     started = found is None
-    kafka = found or local_kafka.start(data, say=say)
+    kafka = found or local_kafka.start(data, usual_port(data), say=say)
     say(f"Kafka at {kafka.bootstrap}, data in {data}")
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = kafka.bootstrap  # for the workers, which are processes of their own
@@ -44,6 +46,24 @@ def ensured(topology: Topology, say: Callable[[str], None]) -> Iterator[dict[str
         if started:
             say("stopping Kafka")
             local_kafka.stop(data)
+
+
+def running(topology: Topology) -> str | None:
+    """Where the app's own Kafka serves, if it runs and the topology's broker is on this machine and does not answer."""
+    from penstock import local_kafka
+
+    servers = topology.kafka.get("bootstrap.servers", "localhost:9092")
+    if not _is_local(servers) or _answers(servers):
+        return None
+    found = local_kafka.status(topology.directory / ".penstock" / "kafka")
+    return found.bootstrap if found else None
+
+
+def usual_port(data: Path) -> int | None:
+    """Kafka's own port for a new broker, where it is free; a broker that was here before keeps the port it had."""
+    from penstock.local_kafka.launch import is_free
+
+    return _PORT if not data.exists() and is_free(_PORT) else None
 
 
 def _is_local(servers: str) -> bool:

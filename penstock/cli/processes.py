@@ -30,10 +30,11 @@ def run(ctx: click.Context, path: Path, log_format: str, processor: str, port: i
     """Run one worker of PROCESSOR until it is told to stop; then drain."""
     from penstock.service.runtime import run_worker
 
-    topology = doors.of(ctx).topology(path)
+    door = doors.of(ctx)
+    topology = door.topology(path)
     if processor not in topology.processors:
         raise click.UsageError(f"no processor {processor!r} (there are {', '.join(topology.processors)})")
-    ctx.exit(run_worker(topology, processor, port=port, log_format=log_format))
+    ctx.exit(run_worker(door.located(topology), processor, port=port, log_format=log_format))
 
 
 @click.command()

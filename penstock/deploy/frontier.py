@@ -37,6 +37,10 @@ class Standing:
         """End - frontier, over all partitions."""
         return sum(frontier.lag for frontier in self.frontiers)
 
+    def within(self, topics: Collection[str]) -> Standing:
+        """The part of it that lies in these topics."""
+        return Standing(tuple(one for one in self.frontiers if one.partition.topic in topics), self.started)
+
     @property
     def finished(self) -> int:
         """Finished above the frontier, over all partitions."""
@@ -44,21 +48,30 @@ class Standing:
 
 
 async def position_of(
-    admin: Admin, group_id: str, topics: Collection[str], start_from: str | int = "earliest"
+    admin: Admin,
+    group_id: str,
+    topics: Collection[str],
+    start_from: str | int = "earliest",
+    *,
+    always_earliest: Collection[str] = (),
 ) -> Standing:
-    """Where the group stands in those of `topics` that exist. What it never read counts from `start_from`."""
-    there = await admin.topics(list(topics)) if topics else {}
+    """Where the group stands in those topics that exist.
+
+    What it never read of `topics` counts from `start_from`, of `always_earliest` (retry, replay) from the beginning.
+    """
+    names = [*topics, *always_earliest]
+    there = await admin.topics(names) if names else {}
     committed = await admin.committed(group_id)
     partitions = [TopicPartition(name, number) for name, topic in there.items() for number in range(topic.partitions)]
     ends = await admin.ends(partitions) if partitions else {}
-    fallbacks = await _fallbacks(admin, partitions, ends, start_from)
+    fallbacks = await _fallbacks(admin, [one for one in partitions if one.topic in topics], ends, start_from)
     frontiers = [
         _frontier(
             partition,
             there[partition.topic],
             committed,
             ends[partition],
-            fallbacks.get(partition, ends[partition].high),
+            fallbacks.get(partition, ends[partition].low),
         )
         for partition in partitions
         if partition in ends
@@ -90,5 +103,5 @@ async def _fallbacks(
     if isinstance(start_from, int) and partitions:
         return await admin.offsets_at(partitions, start_from)
     if start_from == "latest":
-        return {partition: found.high for partition, found in ends.items()}
-    return {partition: found.low for partition, found in ends.items()}
+        return {partition: ends[partition].high for partition in partitions if partition in ends}
+    return {}

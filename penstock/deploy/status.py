@@ -93,11 +93,12 @@ class GroupMembers:
 
 async def members(topology: Topology, broker: Broker) -> tuple[GroupMembers, ...]:
     """The members of every processor's group; cheap, no offset is asked for. Raises BrokerUnavailable."""
-    found = []
-    for processor in topology.processors.values():
-        one = await broker.admin().group(processor.group_id)
-        found.append(GroupMembers(processor.name, one.id, one.state, one.protocol, _members(one)))
-    return tuple(found)
+    processors = topology.processors.values()
+    found = await asyncio.gather(*(broker.admin().group(processor.group_id) for processor in processors))
+    return tuple(
+        GroupMembers(processor.name, one.id, one.state, one.protocol, _members(one))
+        for processor, one in zip(processors, found, strict=True)
+    )
 
 
 def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
@@ -107,16 +108,18 @@ def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
 async def groups(topology: Topology, broker: Broker) -> tuple[GroupStatus, ...]:
     """The group of every processor, in the topology's order. Raises BrokerUnavailable."""
     everything = await broker.admin().topics()
-    return tuple([await _group(processor, broker, everything) for processor in topology.processors.values()])
+    asked = (_group(processor, broker, everything) for processor in topology.processors.values())
+    return tuple(await asyncio.gather(*asked))
 
 
 async def _group(processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription]) -> GroupStatus:
     admin, group_id = broker.admin(), processor.group_id
     described = await admin.group(group_id)
-    sources = await position_of(admin, group_id, processor.topics, processor.start_from)
-    replay = await position_of(admin, group_id, [replay_topic(group_id)])
-    retry = await position_of(admin, group_id, [name for name in everything if name.startswith(retry_prefix(group_id))])
-    frontiers = (*sources.frontiers, *replay.frontiers, *retry.frontiers)
+    retries = [name for name in everything if name.startswith(retry_prefix(group_id))]
+    own = (replay_topic(group_id), *retries)
+    standing = await position_of(admin, group_id, processor.topics, processor.start_from, always_earliest=own)
+    retry = standing.within(retries)
+    first = standing.within((*processor.topics, replay_topic(group_id)))
     dead = await _records(admin, [everything[name] for name in [dead_letter_topic(group_id)] if name in everything])
     return GroupStatus(
         processor=processor.name,
@@ -124,12 +127,12 @@ async def _group(processor: Processor, broker: Broker, everything: Mapping[str, 
         state=described.state,
         protocol=described.protocol,
         members=_members(described),
-        started=sources.started or replay.started or retry.started,
-        lag=sources.lag + replay.lag,
-        finished_above=sources.finished + replay.finished,
+        started=standing.started,
+        lag=first.lag,
+        finished_above=first.finished,
         waiting=retry.lag - retry.finished,
         dead_letters=sum(dead.values()),
-        oldest=await oldest(broker.reader(), frontiers),
+        oldest=await oldest(broker.reader(), standing.frontiers),
     )
 
 
