@@ -51,7 +51,7 @@ class AsyncPublisher:
         if broker is None and "bootstrap.servers" not in settings:
             raise PenstockError("there is no broker to publish to", "give a topology, or bootstrap='host:9092'")
         self._events = Events(known, source, clock or SystemClock())
-        self._connection = Connection(settings, source, broker, max_outstanding)
+        self._connection = Connection(settings, broker, max_outstanding)
 
     async def send(self, topic: str, data: Any, *, key: Any = None, **attributes: Unpack[EventAttributes]) -> Position:
         """Send one event; returns where the broker has put it. `data` None is a tombstone.

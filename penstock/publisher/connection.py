@@ -44,9 +44,9 @@ def client_settings(
 class Connection:
     """A broker and one producer. A `broker` that is handed in stays its owner's to close."""
 
-    def __init__(self, settings: Mapping[str, str], client_id: str, broker: Broker | None, most: int) -> None:
+    def __init__(self, settings: Mapping[str, str], broker: Broker | None, most: int) -> None:
         self._settings = settings
-        self._client_id = client_id
+        self._client_id = settings.get("client.id", "penstock-publisher")
         self._lent = broker
         self._made: Broker | None = None
         self._producer: Producer | None = None

@@ -63,7 +63,7 @@ class Events:
         """The record of one event. Raises Unencodable where it does not fit, ValueError for a reserved header."""
         given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
         type_ = self._codec.type_for(topic, given.pop("type", None))
-        given.setdefault("id", str(uuid.uuid4()))
+        given["id"] = str(given.get("id", uuid.uuid4()))
         given.setdefault("time", datetime.fromtimestamp(self._clock.now(), UTC))
         given.setdefault("traceparent", f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
         return seal(self._codec, topic=topic, data=data, key=key, type=type_, source=self._source, **given)

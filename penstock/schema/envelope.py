@@ -160,8 +160,8 @@ def seal(
     )
     try:
         said: list[Header] = [(name, text.encode()) for name, text in attributes if text is not None]
-    except UnicodeEncodeError as error:
-        raise Unencodable(f"an attribute of the event is no UTF-8 text: {error}", "send valid text") from None
+    except (UnicodeEncodeError, AttributeError) as error:
+        raise Unencodable(f"an attribute of the event is no text: {error}", "subject, tenant, ids are str") from None
     return Outgoing(topic, key_bytes(key, topic), value, (_SPECVERSION, *said, *marks, *_user_headers(headers)))
 
 

@@ -93,9 +93,10 @@ def test_reserved_headers_are_refused(name: str) -> None:
         sealed(headers={name: "1"})
 
 
-def test_an_attribute_that_is_no_text_is_refused() -> None:
+@pytest.mark.parametrize("subject", ["\ud800", 5])
+def test_an_attribute_that_is_no_text_is_refused(subject: Any) -> None:
     with pytest.raises(Unencodable, match="attribute"):
-        sealed(subject="\ud800")
+        sealed(subject=subject)
 
 
 def test_a_time_without_a_zone_is_utc() -> None:
