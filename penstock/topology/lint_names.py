@@ -128,26 +128,18 @@ def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
         if twin != name:
             message = f"topics {quoted(twin)} and {quoted(name)} are one name to Kafka"
             yield marks.problem(marks.key("topics", name), message, _RENAME)
-    derived: dict[str, tuple[str, str]] = {}
     for name, maker in _derived(topology):
-        twin = declared.get(_folded(name), "")
-        if twin:
-            yield _shadows(topology, marks, twin, name, maker)
-        other, other_maker = derived.setdefault(_folded(name), (name, maker))
-        if other_maker != maker:
-            message = f"{maker} makes topic {quoted(name)}, which is {quoted(other)} of {other_maker} to Kafka"
-            yield marks.problem(marks.key("processors", maker.rpartition(" ")[2]), message, _RENAME)
+        shadowing = declared.get(_folded(name))
+        if shadowing:
+            yield _shadows(topology, marks, shadowing, name, maker)
 
 
 def _derived(topology: Topology) -> Iterator[tuple[str, str]]:
-    """Every derived topic name, reserved ones too, and who makes it. Twins are said elsewhere, and left out."""
+    """Every derived topic name, reserved ones too, and who makes it. Those of two groups differ as their groups do."""
     yield progress_topic(topology.name), "the topology"
-    groups: set[str] = set()
     for processor in topology.processors.values():
-        if _folded(processor.group_id) not in groups:
-            groups.add(_folded(processor.group_id))
-            for name in (*policy_topics(processor), f"{processor.group_id}.parked"):
-                yield name, f"processor {processor.name}"
+        for name in (*policy_topics(processor), f"{processor.group_id}.parked"):
+            yield name, f"processor {processor.name}"
 
 
 def _shadows(topology: Topology, marks: Marks, declared: str, derived: str, maker: str) -> Problem:
