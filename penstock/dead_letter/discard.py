@@ -24,7 +24,7 @@ async def discard(
 ) -> Result:
     """Write a marker for each chosen entry to the replay topic; workers skip markers. As safe to repeat as a replay."""
     pace = Pace(clock or SystemClock())
-    return await settle(broker, selection, replay_id, discarded, pace=pace, progress=progress, discarding=True)
+    return await settle(broker, selection, replay_id, discarded, pace=pace, progress=progress)
 
 
 def discarded(letter: DeadLetter, target: Target) -> Outgoing:

@@ -215,9 +215,9 @@ class _Unwritten:
                 self._origins.add(Position(origin.topic, origin.partition, origin.offset))
         return [parcel for parcel in parcels if parcel.subject.position not in self._origins]
 
-    def wrote(self, subject: Record, at: Position) -> None:
+    def wrote(self, parcel: Parcel[Record], at: Position) -> None:
         if self._written is not None:
-            self._origins.add(subject.position)
+            self._origins.add(parcel.subject.position)
             self._written.wrote(at)
 
     def name(self, subject: Record) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.dead_letter.ranges import parse_position, whole
-from penstock.record import Position, Record, TopicPartition
+from penstock.record import Headers, Position, Record, TopicPartition
 from penstock.topology.derived import replay_topic
 
 
@@ -80,15 +80,23 @@ class Handled:
     async def refresh(self) -> None:
         """Read what came to the replay topic since the last time. Raises TopicMissing."""
         async for record in self._replayed.fresh():
-            self._note(record)
+            self.note(record.headers)
 
     def of(self, position: Position, run_id: str | None) -> tuple[Mark, ...]:
         """The notes about one entry, oldest first; empty while it waits."""
         return tuple(mark for mark in self._marks.get(position, ()) if mark.run_id == run_id)
 
-    def wrote(self, position: Position, mark: Mark, at: Position) -> None:
-        """We have just written this note ourselves, and the broker has it at `at`."""
+    def note(self, headers: Headers) -> None:
+        """Remember what a record of the replay topic says."""
+        position = parse_position(wire.text(headers, wire.DLT_POSITION) or "")
+        if position is None:
+            return
+        discarded = any(name == wire.DISCARDED for name, _ in headers)
+        mark = Mark(wire.text(headers, wire.RUN_ID), wire.text(headers, wire.REPLAY_ID), discarded)
         self._marks[position] = (*self._marks.get(position, ()), mark)
+
+    def wrote(self, at: Position) -> None:
+        """The record at `at` is our own, and noted already."""
         self._replayed.wrote(at)
 
     def contested(self, replay_id: str) -> int:
@@ -97,12 +105,3 @@ class Handled:
             any(mark.replay_id == replay_id for mark in marks) and any(mark.replay_id != replay_id for mark in marks)
             for marks in self._marks.values()
         )
-
-    def _note(self, record: Record) -> None:
-        position = parse_position(wire.text(record.headers, wire.DLT_POSITION) or "")
-        if position is None:
-            return
-        headers = record.headers
-        discarded = any(name == wire.DISCARDED for name, _ in headers)
-        mark = Mark(wire.text(headers, wire.RUN_ID), wire.text(headers, wire.REPLAY_ID), discarded)
-        self._marks[position] = (*self._marks.get(position, ()), mark)

@@ -52,7 +52,7 @@ class Window(Protocol[T]):
         """Those that still need writing, by a look at the log made now."""
         ...
 
-    def wrote(self, subject: T, at: Position) -> None:
+    def wrote(self, parcel: Parcel[T], at: Position) -> None:
         """The broker has it."""
         ...
 
@@ -141,7 +141,7 @@ async def _write_window(producer: Producer, parcels: Sequence[Parcel[T]], window
     for parcel, future in zip(parcels, sent, strict=True):
         error = future.exception()
         if error is None:
-            window.wrote(parcel.subject, future.result())
+            window.wrote(parcel, future.result())
             written += 1
         elif isinstance(error, SendRefused):
             refused.append(f"{window.name(parcel.subject)}: {error}")

@@ -9,9 +9,10 @@ from typing import Final
 from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.dead_letter.entries import DeadLetter
-from penstock.dead_letter.handled import Handled, Mark
+from penstock.dead_letter.handled import Handled
 from penstock.dead_letter.selection import Selection, chosen
 from penstock.dead_letter.sending import Pace, Parcel, Tally, write
+from penstock.errors import BrokerError
 from penstock.event import Origin
 from penstock.record import Header, Outgoing, Position
 from penstock.topology.derived import replay_topic
@@ -34,11 +35,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a command went. `contested` of its entries were written by another command at the same time too."""
+    """How a command went. `contested` of its entries were written by another command at the same time too.
+
+    None where that could not be found out: the command was interrupted, or the log not read afterwards.
+    """
 
     replay_id: str
     tally: Tally
-    contested: int = 0
+    contested: int | None = 0
 
 
 async def settle(
@@ -49,7 +53,6 @@ async def settle(
     *,
     pace: Pace,
     progress: Callable[[int], None],
-    discarding: bool = False,
 ) -> Result:
     """Write `outgoing` of every chosen entry that the replay topic does not know yet, in the entries' order."""
     handled = Handled(broker, selection.group_id)
@@ -62,13 +65,18 @@ async def settle(
 
     producer = broker.producer(CLIENT)
     try:
-        window = _Unsettled(handled, replay_id, discarding=discarding)
-        tally = await write(producer, parcels(), window, pace, progress)
+        tally = await write(producer, parcels(), _Unsettled(handled), pace, progress)
     finally:
         await producer.close()
-    if not tally.interrupted:
+    return Result(replay_id, tally, None if tally.interrupted else await _contested(handled, replay_id))
+
+
+async def _contested(handled: Handled, replay_id: str) -> int | None:
+    try:
         await handled.refresh()
-    return Result(replay_id, tally, handled.contested(replay_id))
+    except BrokerError:  # all is written and acknowledged: no reason to call the command a failure
+        return None
+    return handled.contested(replay_id)
 
 
 def note(letter: DeadLetter, replay_id: str) -> list[Header]:
@@ -90,17 +98,16 @@ def origin_lines(origin: Origin) -> list[Header]:
 class _Unsettled:
     """An entry waits as long as the replay topic says nothing about it."""
 
-    def __init__(self, handled: Handled, replay_id: str, *, discarding: bool) -> None:
+    def __init__(self, handled: Handled) -> None:
         self._handled = handled
-        self._replay_id = replay_id
-        self._discarding = discarding
 
     async def waiting(self, parcels: Sequence[Parcel[DeadLetter]]) -> Sequence[Parcel[DeadLetter]]:
         await self._handled.refresh()
         return [parcel for parcel in parcels if not self._handled.of(parcel.subject.position, parcel.subject.run_id)]
 
-    def wrote(self, subject: DeadLetter, at: Position) -> None:
-        self._handled.wrote(subject.position, Mark(subject.run_id, self._replay_id, self._discarding), at)
+    def wrote(self, parcel: Parcel[DeadLetter], at: Position) -> None:
+        self._handled.note(parcel.record.headers)
+        self._handled.wrote(at)
 
     def name(self, subject: DeadLetter) -> str:
         return str(subject.position)

@@ -13,11 +13,12 @@ from penstock.broker.in_memory import InMemoryBroker
 from penstock.broker.in_memory.faults import FINE, Fate, NoFaults, Outcome
 from penstock.dead_letter.discard import discard
 from penstock.dead_letter.entries import Filters, list_entries
+from penstock.dead_letter.handled import Follower
 from penstock.dead_letter.replay import ReplayPlan, plan_replay, replay, unknown_schema
 from penstock.dead_letter.selection import select
 from penstock.dead_letter.sending import Tally
 from penstock.dead_letter.settling import Result
-from penstock.errors import TopicMissing, Undecodable, UnknownSchema
+from penstock.errors import BrokerUnavailable, TopicMissing, Undecodable, UnknownSchema
 from penstock.record import Header, Outgoing, Record
 from penstock.testing.virtual_time import VirtualClock, run_virtual
 
@@ -187,6 +188,19 @@ def test_an_unknown_schema_is_refused_and_damaged_bytes_are_not() -> None:
     run_virtual(main)
 
 
+def test_what_stands_between_the_chosen_entries_is_left_alone() -> None:
+    async def main(clock: VirtualClock) -> None:
+        broker = await make(clock, 1)
+        producer = broker.producer()
+        await producer.send(Outgoing(f"{GROUP}.dlt", None, b"other", ours(1, **{wire.REASON: "rejected"})))
+        await producer.send(Outgoing(f"{GROUP}.dlt", None, b"2", ours(2)))
+        plan = await plan_replay(broker, GROUP, filters=Filters(reason="exhausted"))
+        await replay(broker, plan, replay_id="r", clock=clock)
+        assert await waiting(broker) == [1]
+
+    run_virtual(main)
+
+
 def test_an_entry_that_comes_after_the_plan_is_not_part_of_it() -> None:
     async def main(clock: VirtualClock) -> None:
         broker = await make(clock, 1)
@@ -224,6 +238,39 @@ def test_a_failure_stops_the_replay_and_the_next_one_goes_on(outcome: Outcome) -
         assert not second.tally.interrupted
         assert sorted(int(record.value or b"") for record in replays(broker)) == list(range(600))
         assert await waiting(broker) == []
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        (2, Result("r", Tally(written=200, interrupted="no answer"), None)),
+        (3, Result("r", Tally(written=400, interrupted="no answer"), None)),
+        (4, Result("r", Tally(written=600), None)),
+        (5, Result("r", Tally(written=600), 0)),
+    ],
+)
+def test_a_log_that_cannot_be_read_stops_the_replay_before_it_writes(
+    monkeypatch: pytest.MonkeyPatch, looks: int, expected: Result
+) -> None:
+    async def main(clock: VirtualClock) -> None:
+        broker = await make(clock, 600)
+        plan = await plan_replay(broker, GROUP)
+        ends, left = broker.admin().ends, looks
+
+        async def failing(partitions: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise BrokerUnavailable("no answer")
+            return await ends(partitions)
+
+        monkeypatch.setattr(broker.admin(), "ends", failing)
+        result = await replay(broker, plan, replay_id="r", clock=clock)
+        monkeypatch.undo()
+        assert result == expected
+        assert len(replays(broker)) == expected.tally.written
 
     run_virtual(main)
 
@@ -309,6 +356,31 @@ def test_a_second_operator_a_window_later_passes_over_what_the_first_wrote() -> 
         assert one.tally.passed_over + other.tally.passed_over == 100
         assert (one.contested, other.contested) == (0, 0)
         assert len(replays(broker)) == 100
+
+    run_virtual(main)
+
+
+def test_a_follower_reads_what_is_new_and_never_its_own() -> None:
+    async def main(clock: VirtualClock) -> None:
+        broker = InMemoryBroker(clock)
+        await broker.admin().create_topics([NewTopic("t", 2)])
+        producer = broker.producer()
+        follower = Follower(broker, "t")
+        read: list[list[bytes | None]] = []
+
+        async def look() -> None:
+            read.append([record.value async for record in follower.fresh()])
+
+        await producer.send(Outgoing("t", None, b"theirs 1", partition=0))
+        await look()
+        follower.wrote(await producer.send(Outgoing("t", None, b"ours 1", partition=0)))
+        await producer.send(Outgoing("t", None, b"theirs 2", partition=0))
+        follower.wrote(await producer.send(Outgoing("t", None, b"ours 2", partition=0)))
+        follower.wrote(await producer.send(Outgoing("t", None, b"ours 3", partition=1)))
+        await look()
+        await producer.send(Outgoing("t", None, b"theirs 3", partition=0))
+        await look()
+        assert read == [[b"theirs 1"], [b"theirs 2"], [b"theirs 3"]]
 
     run_virtual(main)
 
