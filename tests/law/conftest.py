@@ -163,6 +163,7 @@ class Stage:
     async def add_partitions(self, topic: str, total: int) -> None:
         await self.broker.admin().add_partitions(topic, total)
         await self._until_partitions(topic, total)
+        self._producer = None  # one that was there before may not know of them yet
 
     async def _until_partitions(self, topic: str, count: int) -> None:
         everywhere = [TopicPartition(topic, number) for number in range(count)]

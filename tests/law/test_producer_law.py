@@ -151,6 +151,16 @@ def test_an_unknown_topic_fails_for_a_passing_reason(keeper):
     keeper.run(law)
 
 
+def test_an_unknown_partition_fails_for_a_passing_reason_since_it_may_be_added(keeper):
+    async def law(stage):
+        topic = await stage.topic(1)
+        await stage.send(topic, b"v")
+        with pytest.raises(SendFailed):
+            await stage.send(topic, b"v", partition=1)
+
+    keeper.run(law)
+
+
 def test_outstanding_counts_what_is_not_acknowledged_and_flush_waits_for_it(keeper):
     async def law(stage):
         at = TopicPartition(await stage.topic(), 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from penstock.broker.contract import Commit
 from penstock.record import TopicPartition
 
 
@@ -172,8 +173,6 @@ def test_an_expelled_member_is_told_lost_and_joins_anew(in_memory):
 
 def test_the_commit_of_an_expelled_member_is_refused(in_memory):
     async def law(stage):
-        from penstock.broker.contract import Commit
-
         at = TopicPartition(await stage.topic(), 0)
         peer = await stage.peer().join(at.topic)
         await peer.owns(at)
@@ -189,8 +188,6 @@ def test_a_late_commit_of_an_old_owner_is_accepted_while_it_is_a_member(keeper):
     """Measured on Kafka: it asks for membership, not for ownership. The engine must never rely on a refusal."""
 
     async def law(stage):
-        from penstock.broker.contract import Commit
-
         topic, group = await stage.topic(2), stage.name("group")
         first = await stage.peer(group).join(topic)
         await first.owns(TopicPartition(topic, 0), TopicPartition(topic, 1))
@@ -219,5 +216,17 @@ def test_staying_in_revoked_past_the_poll_interval_loses_everything(in_memory):
         second = await stage.peer(group).join(topic)
         await second.owns(*everything)
         await stage.until(lambda: any(what == "lost" for what, _ in first.told), "the slow one is told")
+
+    in_memory.run(law)
+
+
+def test_a_member_that_answered_in_time_stays_for_as_long_as_it_likes(in_memory):
+    async def law(stage):
+        at = TopicPartition(await stage.topic(), 0)
+        peer = await stage.peer(max_poll_interval=300.0).join(at.topic)
+        await peer.owns(at)
+        await asyncio.sleep(86_400)
+        assert peer.told == [("assigned", frozenset({at}))]
+        assert len((await stage.broker.admin().group(peer.group)).members) == 1
 
     in_memory.run(law)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.broker.in_memory.assignor import assign
@@ -15,6 +15,7 @@ PARTITIONS = st.dictionaries(st.sampled_from(TOPICS), st.integers(1, 9)).map(
 MEMBERS = st.integers(0, 6).map(lambda count: [f"m{number}" for number in range(count)])
 
 
+@settings(deadline=None)
 @given(PARTITIONS, MEMBERS, st.data())
 def test_each_partition_goes_to_one_subscriber_where_there_is_one(partitions, members, data):
     subscriptions = {member: data.draw(st.sets(st.sampled_from(TOPICS))) for member in members}
@@ -27,6 +28,7 @@ def test_each_partition_goes_to_one_subscriber_where_there_is_one(partitions, me
     assert set(given_out) == {at for at in partitions if at.topic in wanted}
 
 
+@settings(deadline=None)
 @given(PARTITIONS, MEMBERS.filter(bool), st.data())
 def test_loads_differ_by_one_at_most(partitions, members, data):
     current = {at: data.draw(st.sampled_from([*members, "gone"])) for at in partitions}
@@ -35,6 +37,7 @@ def test_loads_differ_by_one_at_most(partitions, members, data):
     assert max(loads) - min(loads) <= 1
 
 
+@settings(deadline=None)
 @given(PARTITIONS, MEMBERS.filter(bool))
 def test_an_even_assignment_stays_as_it_is(partitions, members):
     subscriptions = dict.fromkeys(members, TOPICS)
@@ -44,6 +47,7 @@ def test_an_even_assignment_stays_as_it_is(partitions, members):
     assert {member: set(mine) for member, mine in second.items()} == {m: set(mine) for m, mine in first.items()}
 
 
+@settings(deadline=None)
 @given(PARTITIONS, MEMBERS.filter(bool))
 def test_a_newcomer_takes_its_share_and_nothing_else_moves(partitions, members):
     first = assign(partitions, dict.fromkeys(members, TOPICS), {})

@@ -207,6 +207,22 @@ def test_a_delayed_fetch_respects_a_pause_made_meanwhile():
     with_broker(Scripted(fetch=[Fate(delay=5)]), main)
 
 
+def test_a_fetch_under_way_ends_empty_when_a_hand_over_begins_meanwhile():
+    async def main(broker, _):
+        member, listener = await joined(broker)
+        await broker.producer().send(Outgoing("t", b"k", b"v"))
+
+        async def revoked(partitions):
+            await asyncio.sleep(30)
+            assert listener.records == []
+
+        listener.revoked = revoked
+        await member.leave()
+        assert listener.records == []
+
+    with_broker(Scripted(fetch=[Fate(delay=5)]), main)
+
+
 def test_a_member_not_heard_is_expelled_and_told_when_it_is_heard_again():
     faults = Scripted()
 

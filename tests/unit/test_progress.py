@@ -6,7 +6,7 @@ import base64
 import zlib
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.broker.progress import MAGIC, METADATA_LIMIT, VERSION, Progress, decode, encode, runs_of
@@ -23,6 +23,7 @@ PROGRESS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(PROGRESS)
 @example(Progress(topic_id="x" * 200))
 @example(Progress(suspect=0))
@@ -37,6 +38,7 @@ def test_nothing_to_say_is_the_empty_text():
     assert decode("") is None
 
 
+@settings(deadline=None)
 @given(OFFSETS, st.sets(st.integers(0, 300)), st.integers(0, 10))
 def test_runs_say_exactly_what_is_finished(frontier, steps, unread):
     finished = {frontier + 1 + step for step in steps}  # the frontier itself is the first unfinished offset
@@ -48,6 +50,7 @@ def test_runs_say_exactly_what_is_finished(frontier, steps, unread):
     assert all(length > 0 for _, length in runs)
 
 
+@settings(deadline=None)
 @given(OFFSETS, st.lists(st.integers(0, 200), unique=True).map(sorted), st.integers(0, 300))
 def test_unfinished_offsets_are_never_called_finished(frontier, steps, height):
     unfinished = [frontier + step for step in steps]
@@ -55,6 +58,7 @@ def test_unfinished_offsets_are_never_called_finished(frontier, steps, height):
     assert found == set(range(frontier, frontier + height)) - set(unfinished)
 
 
+@settings(deadline=None)
 @given(OFFSETS, RUNS, st.integers(0, 1000))
 def test_nothing_at_or_past_the_end_is_finished(frontier, runs, length):
     end = frontier + length
@@ -68,6 +72,7 @@ def test_a_run_past_the_end_makes_the_whole_map_untrue():
     assert progress.finished(10, 63) == set()
 
 
+@settings(deadline=None)
 @given(st.text())
 @example("é")
 @example("\ud800")
@@ -77,6 +82,7 @@ def test_any_text_is_a_map_or_none(text):
     assert decode(text) is None or isinstance(decode(text), Progress)
 
 
+@settings(deadline=None)
 @given(PROGRESS.filter(lambda progress: progress != Progress()), st.data())
 def test_one_damaged_character_is_noticed(progress, data):
     text = encode(progress)
@@ -86,6 +92,7 @@ def test_one_damaged_character_is_noticed(progress, data):
     assert found in {None, progress}
 
 
+@settings(deadline=None)
 @given(PROGRESS.filter(lambda progress: progress != Progress()), st.data())
 def test_a_cut_text_is_no_map(progress, data):
     text = encode(progress)
@@ -99,6 +106,7 @@ def written(body: bytes, version: int = VERSION) -> str:
     return base64.b64encode(MAGIC + bytes([version]) + zlib.crc32(packed).to_bytes(4, "big") + packed).decode()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"")
 @example(b"\x00")  # no numbers at all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.broker.contract import Committed, Ends
@@ -29,6 +29,7 @@ def of(offset: int, *, topic_id: str = MINE, born: int = 1, unclean: int = 0, ru
     return Committed(offset, encode(Progress(topic_id, born, unclean, None, runs)))
 
 
+@settings(deadline=None)
 @given(COMMITTED, ENDS, NUMBERS, st.sampled_from(["", MINE]))
 def test_a_start_is_always_inside_the_log_and_loss_is_never_negative(committed, ends, fallback, topic_id):
     start = resolve(committed, ends, fallback, topic_id)
@@ -36,6 +37,7 @@ def test_a_start_is_always_inside_the_log_and_loss_is_never_negative(committed, 
     assert start.lost >= 0
 
 
+@settings(deadline=None)
 @given(COMMITTED, ENDS, NUMBERS, st.sampled_from(["", MINE]))
 def test_no_unread_record_that_is_still_there_is_jumped_over(committed, ends, fallback, topic_id):
     start = resolve(committed, ends, fallback, topic_id)
@@ -43,6 +45,7 @@ def test_no_unread_record_that_is_still_there_is_jumped_over(committed, ends, fa
         assert start.offset <= max(committed.offset, ends.low)
 
 
+@settings(deadline=None)
 @given(COMMITTED, ENDS, NUMBERS)
 def test_a_map_is_kept_only_at_the_offset_it_was_written_for(committed, ends, fallback):
     start = resolve(committed, ends, fallback, MINE)
@@ -53,6 +56,7 @@ def test_a_map_is_kept_only_at_the_offset_it_was_written_for(committed, ends, fa
         assert progress.topic_id in {"", MINE}
 
 
+@settings(deadline=None)
 @given(ENDS, NUMBERS)
 def test_without_a_commit_the_fallback_holds_inside_the_log(ends, fallback):
     start = resolve(None, ends, fallback, MINE)
@@ -109,6 +113,7 @@ def test_commits_that_tell_no_birth_mean_an_old_group():
     assert is_newborn(1, {0: Committed(5, "foreign"), 2: of(1, born=3)})
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20), st.dictionaries(st.integers(0, 20), st.builds(Committed, NUMBERS, METADATA), max_size=5))
 def test_newborn_never_holds_for_a_partition_above_every_birth(partition, committed):
     births = [found.born for one in committed.values() if (found := decode(one.metadata)) and found.born]

@@ -18,10 +18,9 @@ FETCH_RETRY: Final = 0.1  # seconds until a failed fetch is tried again, at leas
 
 @dataclass(slots=True)
 class Flow:
-    """One partition being read. Not `open` until the listener knows that it is assigned."""
+    """One partition being read."""
 
     position: int
-    open: bool = False
     paused: bool = False
 
 
@@ -59,15 +58,9 @@ class Delivery:
         return {at: partition.high for at, partition in found.items() if partition is not None}
 
     def add(self, at: TopicPartition, position: int) -> None:
-        """A partition is being assigned: it may be paused already, and is read once opened."""
+        """A partition is being assigned: it may be paused already, and is read once the listener's call is over."""
         self._flows[at] = Flow(position)
         self._log.watch(at, self.look)
-
-    def open(self, partitions: Iterable[TopicPartition]) -> None:
-        """The listener knows them: read."""
-        for at in partitions:
-            self._flows[at].open = True
-        self.look()
 
     def remove(self, partitions: Iterable[TopicPartition]) -> None:
         """Read these no longer; unknown ones are ignored."""
@@ -123,7 +116,7 @@ class Delivery:
             loop.call_later(max(fate.delay, FETCH_RETRY), self._try_again)
 
     def _waiting(self) -> list[TopicPartition]:
-        return [at for at, flow in self._flows.items() if flow.open and not flow.paused and self._has_news(at, flow)]
+        return [at for at, flow in self._flows.items() if not flow.paused and self._has_news(at, flow)]
 
     def _has_news(self, at: TopicPartition, flow: Flow) -> bool:
         partition = self._log.partition(at)

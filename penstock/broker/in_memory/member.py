@@ -165,10 +165,9 @@ class InMemoryMember:
         for one in found:
             self._delivery.add(one.partition, one.start)
         await self._in_callback(listener.assigned(found))
-        self._delivery.open(gained)
 
     async def _in_callback(self, call: Awaitable[None]) -> None:
-        self._delivery.hold()
+        self._delivery.hold()  # nothing comes before `assigned` or after the call of `revoked`
         loop = asyncio.get_running_loop()
         limit = loop.call_later(self._settings.max_poll_interval, self._group.remove, self._id)
         try:
