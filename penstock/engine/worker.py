@@ -67,6 +67,15 @@ class Worker:
             self.parts.assignment.hurry()
         self._stopping.set()
 
+    def abort(self) -> None:
+        """Drop everything where it stands, as a killed process would: nothing drained, nothing committed."""
+        for state in self.parts.partitions.values():
+            state.active = state.dispatching = False
+        self.joined = False
+        self._stopping.set()
+        for run in list(self.parts.dispatch.running):
+            run.abandoned = True
+
     def fail(self, error: BaseException) -> None:
         """End with an error, after committing what is finished."""
         if self._failure is None:

@@ -1,0 +1,35 @@
+"""What the promise tests share: a one-processor topology, and the real engine on the in-memory log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from penstock.testing.kit import run_topology
+from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
+
+
+def one_processor(**changes: Any) -> Topology:
+    """`src` (4 partitions) → processor `work` → `out`; retries after 5 s, 20 s, ... at most 3 attempts."""
+    retry = Retry(max_attempts=3, backoff=Backoff(initial=5, multiplier=4, max=1800))
+    base = Processor(
+        name="work", group_id="t.work", handler="x:y", topics=("src",), output="out", retry=retry, concurrency=20
+    )
+    topics = {
+        "src": Topic(name="src", partitions=4, type="asked"),
+        "out": Topic(name="out", partitions=4, type="given"),
+    }
+    return Topology(name="t", topics=topics, processors={"work": replace(base, **changes)})
+
+
+@pytest.fixture
+def work() -> Callable[..., Any]:
+    """`work(handler, scenario, *, workers=1, **processor_changes)`: run a scenario with this handler."""
+
+    def run(handler: Any, scenario: Any, *, workers: int = 1, seed: int = 0, **changes: Any) -> Any:
+        return run_topology(one_processor(**changes), scenario, handlers={"work": handler}, workers=workers, seed=seed)
+
+    return run
