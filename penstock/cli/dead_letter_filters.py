@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from penstock.cli.replaying import Time
+from penstock.cli.replaying import as_time
 
 if TYPE_CHECKING:
     from penstock.dead_letter.entries import Filters
@@ -25,8 +25,10 @@ def filters_options(verb: Verb) -> Verb:
         click.option("--fingerprint", help="Fingerprint of the error."),
         click.option("--type", "event_type", help="Event type."),
         click.option("--key", help="Key, as text."),
-        click.option("--since", type=Time(), help="Given up at or after this time (RFC 3339) or age (2h)."),
-        click.option("--until", type=Time(), help="Given up before."),
+        click.option(
+            "--since", metavar="TIME", callback=as_time, help="Given up at or after this time (RFC 3339) or age (2h)."
+        ),
+        click.option("--until", metavar="TIME", callback=as_time, help="Given up before."),
         click.option("--id", "event_id", help="Event id or run id."),
         click.option("--position", help="Position in the dead letter topic, as `dlt ls` prints it."),
         click.option("--limit", type=click.IntRange(min=1), help="No more than so many, the oldest first."),

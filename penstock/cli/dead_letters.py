@@ -14,8 +14,8 @@ from penstock.cli.dead_letter_filters import filters_of, filters_options, positi
 from penstock.cli.dead_letter_text import COLUMNS, details, page, replay_command, row, selection_view, view
 from penstock.cli.output import note, plain, say, structured, table
 from penstock.cli.replaying import (
-    TimeOrOffset,
     agreed,
+    as_point,
     bar,
     counts,
     entries,
@@ -200,7 +200,13 @@ def discard(
 @options.file
 @options.output
 @processor_option
-@click.option("--before", type=TimeOrOffset(), required=True, help="Time, age (30d) or offset: older ones are removed.")
+@click.option(
+    "--before",
+    metavar="TIME|OFFSET",
+    callback=as_point,
+    required=True,
+    help="Time, age (30d) or offset: older ones are removed.",
+)
 @options.dry_run
 @options.yes
 @click.pass_context

@@ -10,7 +10,7 @@ import click
 
 from penstock.cli import doors, options
 from penstock.cli.output import note, say, structured
-from penstock.cli.replaying import TimeOrOffset, agreed, bar, counts, finish, moment, processor_of
+from penstock.cli.replaying import agreed, as_point, bar, counts, finish, moment, processor_of
 
 if TYPE_CHECKING:
     from penstock.broker.contract import Broker
@@ -24,9 +24,19 @@ if TYPE_CHECKING:
 @options.file
 @options.output
 @click.option("-p", "--processor", "name", help="Who runs them again; needed where there are several processors.")
-@click.option("--from", "first", type=TimeOrOffset(), help="Time, age (2h) or offset; else from the beginning.")
 @click.option(
-    "--to", "last", type=TimeOrOffset(), help="Up to before this time or offset; else to the end as it is now."
+    "--from",
+    "first",
+    metavar="TIME|OFFSET",
+    callback=as_point,
+    help="Time, age (2h) or offset; else from the beginning.",
+)
+@click.option(
+    "--to",
+    "last",
+    metavar="TIME|OFFSET",
+    callback=as_point,
+    help="Up to before this time or offset; else to the end as it is now.",
 )
 @click.option("--partition", type=click.IntRange(min=0), help="Only this partition; offsets need it.")
 @click.option("--type", "types", multiple=True, help="Only these event types.")

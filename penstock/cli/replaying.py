@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,40 +18,26 @@ if TYPE_CHECKING:
     from penstock.topology.model import Processor, Topology
 
 
-class Time(click.ParamType[int]):
-    """A time (RFC 3339) or an age (2h), as epoch milliseconds."""
+def as_time(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """An option's time (RFC 3339) or age (2h) as epoch milliseconds; a usage error where it is neither."""
+    from penstock.clock import SystemClock
+    from penstock.dead_letter.ranges import parse_time
 
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it; a usage error where it is neither."""
-        from penstock.clock import SystemClock
-        from penstock.dead_letter.ranges import parse_time
-
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_time(value, SystemClock().now())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return None if value is None else parse_time(value, SystemClock().now())
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
-class TimeOrOffset(click.ParamType["Point"]):
-    """A time, an age, or an offset (a whole number)."""
+def as_point(ctx: click.Context, param: click.Parameter, value: str | None) -> Point | None:
+    """An option's time, age, or offset (a whole number); a usage error where it is none of them."""
+    from penstock.clock import SystemClock
+    from penstock.dead_letter.ranges import parse_point
 
-    name = "time|offset"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Point:
-        """Read it; a usage error where it is none of them."""
-        from penstock.clock import SystemClock
-        from penstock.dead_letter.ranges import parse_point
-
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]  # click converts defaults twice
-        try:
-            return parse_point(value, SystemClock().now())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    try:
+        return None if value is None else parse_point(value, SystemClock().now())
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 def processor_of(topology: Topology, name: str | None) -> Processor:

@@ -67,11 +67,6 @@ async def offsets(admin: Admin, partitions: Collection[TopicPartition], point: P
     return dict.fromkeys(partitions, point.offset)
 
 
-def count(ranges: Ranges) -> int:
-    """How many offsets the ranges span: at least as many as there are records."""
-    return sum(last - first for first, last in ranges.values())
-
-
 def widened(span: tuple[int, int] | None, at: int) -> tuple[int, int]:
     """The earliest and latest of the times so far (None: none yet) and one more."""
     return (at, at) if span is None else (min(span[0], at), max(span[1], at))
