@@ -10,6 +10,14 @@ from confluent_kafka import KafkaError
 TIMED_OUT: Final = KafkaError._TIMED_OUT
 FATAL: Final = KafkaError._FATAL
 
+# A broker or a group's coordinator that has only just come up: asked again, it answers in a moment.
+SETTLING: Final = frozenset(
+    {
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
 # No answer: what was asked may or may not have been done.
 UNANSWERED: Final = frozenset(
     {
@@ -23,9 +31,7 @@ UNANSWERED: Final = frozenset(
         KafkaError._DESTROY,
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.NETWORK_EXCEPTION,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.NOT_COORDINATOR,
+        *SETTLING,
     }
 )
 
@@ -43,9 +49,9 @@ REFUSED: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         KafkaError._INVALID_ARG,
-        KafkaError._UNKNOWN_PARTITION,  # the partition asked for does not exist
     }
 )
+UNKNOWN_PARTITION: Final = KafkaError._UNKNOWN_PARTITION
 
 # Commit refusals of one partition, after which the others may have been committed.
 OF_ONE_PARTITION: Final = frozenset(

@@ -28,6 +28,7 @@ class Request:
 
     commits: Sequence[Commit]
     answer: Future[Mapping[TopicPartition, str]] = field(default_factory=Future)
+    one_by_one: bool = False
 
 
 class Commits:
@@ -65,6 +66,9 @@ class Commits:
         """Send the next request, unless one is in flight."""
         if self._flying is not None or not (request := self._next()):
             return
+        if request.one_by_one:
+            self._commit_each(consumer, request)
+            return
         try:
             consumer.commit(offsets=self._offsets(request), asynchronous=True)
             self._flying = request
@@ -77,7 +81,12 @@ class Commits:
             self._disowned -= 1
             return
         request, self._flying = self._flying, None
-        if request is not None:
+        if request is None:
+            return
+        if error is not None and error.code() in OF_ONE_PARTITION and len(request.commits) > 1:
+            request.one_by_one = True
+            self._queue.appendleft(request)
+        else:
             _settle(request, error, partitions)
 
     def settle_flying(self, consumer: Consumer) -> None:
@@ -117,24 +126,32 @@ class Commits:
     def _next(self) -> Request | None:
         while self._queue:
             request = self._queue.popleft()
-            if request.answer.set_running_or_notify_cancel():  # False: its caller gave up meanwhile
+            # False: its caller gave up meanwhile.
+            if request.one_by_one or request.answer.set_running_or_notify_cancel():
                 return request
         return None
 
     def _commit_now(self, consumer: Consumer, request: Request) -> None:
-        refused: dict[TopicPartition, str] = {}
-        offsets = self._offsets(request)
         try:
-            refused.update(_refusals(_commit(consumer, offsets)))
+            partitions = _commit(consumer, self._offsets(request))
         except KafkaException as error:
-            if error.args[0].code() not in OF_ONE_PARTITION or len(offsets) == 1:
+            if error.args[0].code() in OF_ONE_PARTITION and len(request.commits) > 1:
+                self._commit_each(consumer, request)
+            else:
                 _settle(request, error.args[0], ())
+        else:
+            _settle(request, None, partitions)
+
+    def _commit_each(self, consumer: Consumer, request: Request) -> None:
+        """Find out which partition was refused: the client gives one partition's error to all of a request."""
+        refused: dict[TopicPartition, str] = {}
+        for commit in request.commits:
+            alone = Request([commit])
+            self._commit_now(consumer, alone)
+            if error := alone.answer.exception():
+                request.answer.set_exception(error)
                 return
-            # The synchronous call does not say which partition was refused: ask for each.
-            for offset in offsets:
-                alone = Request([commit for commit in request.commits if commit.partition == _source(offset)])
-                self._commit_now(consumer, alone)
-                refused.update(alone.answer.result())
+            refused.update(alone.answer.result())
         request.answer.set_result(refused)
 
     def _offsets(self, request: Request) -> list[KafkaPartition]:

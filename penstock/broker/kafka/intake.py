@@ -6,6 +6,7 @@ reads `ceiling`: the count of records it may have handed over since the beginnin
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
@@ -20,8 +21,7 @@ Notice: TypeAlias = tuple[TopicPartition, Callable[[], None]]
 class Intake:
     """Records on their way to the listener. Every method is called on the loop."""
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object], wake: Callable[[], None]) -> None:
-        self._call_soon = call_soon
+    def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._listener: GroupListener | None = None
         self._allowed = 0
@@ -105,7 +105,7 @@ class Intake:
         # Not at once: the engine is in the middle of a call of its own.
         if not self._scheduled:
             self._scheduled = True
-            self._call_soon(self._deliver)
+            asyncio.get_running_loop().call_soon(self._deliver)
 
     def _deliver(self) -> None:
         self._scheduled = False

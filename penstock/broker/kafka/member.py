@@ -35,7 +35,7 @@ class KafkaMember:
         self._choice = Choice("", "The member has not joined yet.")
         self._signal = threading.Event()
         self._thread: PollThread | None = None
-        self._intake: Intake | None = None
+        self._intake = Intake(self._signal.set)
         self._leaving: asyncio.Task[None] | None = None
 
     @property
@@ -68,7 +68,7 @@ class KafkaMember:
         loop = asyncio.get_running_loop()
         self._choice = await asyncio.to_thread(self._choose)
         _log.info("group %s: %s protocol. %s", self._group.group_id, self._choice.protocol, self._choice.reason)
-        self._intake = intake = Intake(loop.call_soon, self._signal.set)
+        intake = self._intake
         intake.open(listener)
         self._thread = PollThread(
             self._consumer,
@@ -82,25 +82,25 @@ class KafkaMember:
 
     def subscribe(self, topics: Collection[str]) -> None:
         """Replace the subscription."""
-        self._running()[0].ask_subscription(topics)
+        self._running().ask_subscription(topics)
 
     def demand(self, records: int) -> None:
         """How many more records may be delivered from now on."""
-        self._running()[1].demand(records)
+        self._intake.demand(records)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """Deliver nothing of these until resumed; those not assigned are remembered until they are revoked."""
-        self._running()[1].pause(partitions)
+        self._intake.pause(partitions)
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
         """Deliver again, right after the last record delivered."""
-        self._running()[1].resume(partitions)
+        self._intake.resume(partitions)
 
     async def commit(self, commits: Sequence[Commit]) -> Mapping[TopicPartition, str]:
         """Commit once; what was refused, and why. Raises BrokerUnavailable without an answer."""
         if not commits:
             return {}
-        answer = self._running()[0].commits.ask(commits)
+        answer = self._running().commits.ask(commits)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(answer), COMMIT_TIMEOUT)
         except TimeoutError as error:
@@ -111,6 +111,10 @@ class KafkaMember:
     def ends(self) -> Mapping[TopicPartition, int]:
         """The log ends as last heard."""
         return self._thread.ends if self._thread is not None else {}
+
+    def problem(self) -> str:
+        """See the contract."""
+        return "the poll thread has ended" if self._thread is not None and not self.alive else ""
 
     async def leave(self) -> None:
         """Hand over and leave the group. Bounded, idempotent."""
@@ -136,8 +140,7 @@ class KafkaMember:
             await asyncio.wait_for(ended.wait(), bound)
         except TimeoutError:
             _log.error("the group could not be left within %.0f s; the broker will notice by itself", bound)
-        if self._intake is not None:
-            self._intake.close()
+        self._intake.close()
 
     def _choose(self) -> Choice:
         explicit = self._group.settings.get("group.protocol", "") or self._settings.get("group.protocol", "")
@@ -153,7 +156,7 @@ class KafkaMember:
                 f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"
             ) from error
 
-    def _running(self) -> tuple[PollThread, Intake]:
-        if self._thread is None or self._intake is None:
+    def _running(self) -> PollThread:
+        if self._thread is None:
             raise BrokerError("the member has not joined its group yet", "await join() first")
-        return self._thread, self._intake
+        return self._thread

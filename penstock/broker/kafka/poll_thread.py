@@ -59,7 +59,7 @@ class PollThread:
             StartQuery(admin, group),
             self._troubles,
             max_poll_interval=group.max_poll_interval,
-            reapply=self._reapply_pauses,
+            reapply=self._assignment_changed,
             stopping=self._glance,
         )
         self._starved_after = min(_STARVED_AFTER, group.max_poll_interval / 8)
@@ -238,14 +238,12 @@ class PollThread:
 
     def _look(self) -> None:
         self._troubles.look(self._consumer)
-        ends = {}
         for slot in list(self._slots.values()):
             if slot.broken:
                 self._jump(slot, None)
             found = self._consumer.get_watermark_offsets(KafkaPartition(*slot.source), cached=True)
             slot.end = max(slot.end, slot.next, found[1] if found else 0)
-            ends[slot.source] = slot.end
-        self.ends = ends
+        self.ends = {slot.source: slot.end for slot in self._slots.values()}
 
     def _subscribe(self) -> None:
         self._subscribed = self._wanted
@@ -257,7 +255,8 @@ class PollThread:
             list(self._subscribed), on_assign=steps.on_assign, on_revoke=steps.on_revoke, on_lost=steps.on_lost
         )
 
-    def _reapply_pauses(self) -> None:
+    def _assignment_changed(self) -> None:
+        self.ends = {slot.source: slot.end for slot in self._slots.values()}
         self._paused.intersection_update(self._slots)
         self._paused.difference_update(self._rebalance.fresh)  # an assignment begins unpaused in the client
         self._apply_pauses()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
-from penstock.broker.kafka.codes import REFUSED
+from penstock.broker.kafka.codes import REFUSED, UNKNOWN_PARTITION
 from penstock.broker.kafka.settings import LOGGER, producer_settings
 from penstock.errors import BrokerError, ProducerFatal, SendFailed, SendRefused
 from penstock.record import Outgoing, Position
@@ -25,6 +26,8 @@ _log: Final = logging.getLogger(LOGGER)
 _POLL_EVERY: Final = 0.002  # seconds, only while something is outstanding
 _IDLE_EVERY: Final = 1.0  # otherwise: a fatal error, the log
 _CLOSE_WITHIN: Final = 5.0
+_PARTITION_WITHIN: Final = 5.0
+_PARTITION_PAUSE: Final = 0.05
 
 
 class KafkaProducer:
@@ -43,6 +46,8 @@ class KafkaProducer:
         self._busy = False  # whether the timer is the quick one
         self._waiting: deque[tuple[Outgoing, asyncio.Future[Position]]] = deque()  # the client's queue was full
         self._in_client = 0
+        self._absent: dict[tuple[str, int], deque[tuple[Outgoing, asyncio.Future[Position]]]] = {}
+        self._refreshing: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
@@ -50,7 +55,7 @@ class KafkaProducer:
     @property
     def outstanding(self) -> int:
         """Records sent and not yet acknowledged."""
-        return self._in_client + len(self._waiting)
+        return self._in_client + len(self._waiting) + sum(map(len, self._absent.values()))
 
     def send(self, record: Outgoing) -> asyncio.Future[Position]:
         """Append. Ends with the position, SendFailed, SendRefused or ProducerFatal. Never blocks."""
@@ -103,24 +108,54 @@ class KafkaProducer:
         if self._fatal is not None:
             future.set_exception(self._fatal)
             return True
+        partition = -1 if record.partition is None else record.partition
+        if self._absent and (absent := self._absent.get((record.topic, partition))):
+            absent.append((record, future))
+            return True
         try:
             self._client.produce(
                 record.topic,
                 record.value,
                 record.key,
-                -1 if record.partition is None else record.partition,
+                partition,
                 on_delivery=partial(self._delivered, future),
                 headers=list(record.headers) or None,
             )
         except BufferError:
             return False
         except KafkaException as error:
-            future.set_exception(self._error(error.args[0], record.topic))
+            if error.args[0].code() == UNKNOWN_PARTITION:
+                self._await_partition(record, partition, future)
+            else:
+                future.set_exception(self._error(error.args[0], record.topic))
         except (TypeError, ValueError) as error:
             future.set_exception(SendRefused(f"a record for {record.topic} cannot be sent: {error}"))
         else:
             self._in_client += 1
         return True
+
+    def _await_partition(self, record: Outgoing, partition: int, future: asyncio.Future[Position]) -> None:
+        """Keep the record until the client has heard of a partition that was added a moment ago."""
+        self._absent[record.topic, partition] = deque([(record, future)])
+        task = asyncio.ensure_future(self._look_for(record.topic, partition))
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+
+    async def _look_for(self, topic: str, partition: int) -> None:
+        deadline = time.monotonic() + _PARTITION_WITHIN
+        found = False
+        while not found and time.monotonic() < deadline and not self._closed:
+            try:
+                answer = await asyncio.to_thread(self._client.list_topics, topic, 1.0)
+                found = partition in answer.topics[topic].partitions
+            except KafkaException as error:
+                _log.debug("no metadata of %s yet: %s", topic, error)
+            await asyncio.sleep(_PARTITION_PAUSE)  # the answer takes a moment to reach the client's own books
+        for record, future in self._absent.pop((topic, partition)):
+            if not found:
+                _end(future, SendFailed(f"topic {topic} has no partition {partition}"))
+            elif not future.done() and (self._waiting or not self._produce(record, future)):
+                self._waiting.append((record, future))
 
     def _delivered(
         self, future: asyncio.Future[Position], error: KafkaError | None, message: Message[Any, Any]

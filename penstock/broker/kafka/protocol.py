@@ -6,19 +6,22 @@ partitions for that long. And a live group must not be joined in the other proto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from penstock.broker.kafka.codes import UNANSWERED
+from penstock.broker.kafka.codes import SETTLING, TIMED_OUT, UNANSWERED
 from penstock.durations import spell
 from penstock.errors import BrokerError, BrokerUnavailable
 
 CONSUMER: Final = "consumer"
 CLASSIC: Final = "classic"
+_PAUSE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +78,31 @@ def members_of(admin: AdminClient, group_id: str, timeout: float = 5.0) -> tuple
 
 
 def _live_protocol(admin: AdminClient, group_id: str, timeout: float) -> str:
-    try:
-        found = admin.describe_consumer_groups([group_id], request_timeout=timeout)[group_id].result(timeout + 1)
-    except (KafkaException, TimeoutError) as error:
-        _raise_unanswered(error, group_id)
-        return ""
-    if not found.members:
+    found = _ask(lambda: admin.describe_consumer_groups([group_id], request_timeout=timeout)[group_id], timeout)
+    if found is None or not found.members:
         return ""
     return {"CONSUMER": CONSUMER, "CLASSIC": CLASSIC}.get(found.type.name, "")
 
 
 def _session_timeout(admin: AdminClient, group_id: str, timeout: float) -> float | None:
     resource = ConfigResource(ResourceType.GROUP, group_id)
-    try:
-        found: Mapping[str, Any] = admin.describe_configs([resource], request_timeout=timeout)[resource].result(
-            timeout + 1
-        )
-    except (KafkaException, TimeoutError) as error:
-        _raise_unanswered(error, group_id)
-        return None
-    entry = found.get("consumer.session.timeout.ms")
+    found = _ask(lambda: admin.describe_configs([resource], request_timeout=timeout)[resource], timeout)
+    entry = found.get("consumer.session.timeout.ms") if found is not None else None
     return int(entry.value) / 1000 if entry is not None and entry.value else None
 
 
-def _raise_unanswered(error: KafkaException | TimeoutError, group_id: str) -> None:
-    if isinstance(error, TimeoutError) or error.args[0].code() in UNANSWERED:
-        raise BrokerUnavailable(
-            f"no broker answered about group {group_id}", "is bootstrap.servers right, and the broker up?"
-        ) from error
+def _ask(question: Callable[[], Future[Any]], timeout: float) -> Any:
+    """The answer, or None where the broker refuses one."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return question().result(timeout + 1)
+        except (KafkaException, TimeoutError) as error:
+            code = error.args[0].code() if isinstance(error, KafkaException) else TIMED_OUT
+            if code not in UNANSWERED:
+                return None
+            if code not in SETTLING or time.monotonic() > deadline:
+                raise BrokerUnavailable(
+                    f"no broker answered in time: {error}", "is bootstrap.servers right, and the broker up?"
+                ) from error
+            time.sleep(_PAUSE)

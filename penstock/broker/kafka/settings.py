@@ -54,6 +54,7 @@ _CONSUMER_DEFAULTS: Final = {
 _PRODUCER_DEFAULTS: Final = {
     "linger.ms": "5",
     "message.timeout.ms": "30000",
+    "message.max.bytes": "100000000",  # the topic decides what is too large; brokers hang up at 104857600 by default
     "topic.metadata.propagation.max.ms": "5000",  # how long a topic that does not exist keeps a record waiting
 }
 

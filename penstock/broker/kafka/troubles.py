@@ -17,6 +17,7 @@ from penstock.errors import BrokerError, GroupConflict
 CONFLICT_PATIENCE: Final = 30.0  # seconds: a rolling change of protocol must have the time to pass
 _PROBE_EVERY: Final = 2.0
 _BROKERS: Final = "brokers"
+_MISSING: Final = "missing topic "
 
 
 class Troubles:
@@ -43,8 +44,9 @@ class Troubles:
     def over(self, topics: Collection[str]) -> None:
         """Partitions of these topics were assigned: the group works."""
         self._conflict_since = None
+        there = {_MISSING + topic for topic in topics}
         for key in list(self._problems):
-            if key in topics or key != _BROKERS:
+            if key in there or (key != _BROKERS and not key.startswith(_MISSING)):
                 self._clear(key)
 
     def flowing(self) -> None:
@@ -86,7 +88,7 @@ class Troubles:
         elif code in UNREACHABLE:
             self._note(_BROKERS, f"no broker can be reached: {error.str()}")
         elif code in MISSING and topic:
-            self._note(topic, f"topic {topic} does not exist")
+            self._note(_MISSING + topic, f"topic {topic} does not exist")
         elif code not in QUIET:
             self._note(topic or error.name(), error.str())
 
