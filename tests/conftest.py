@@ -30,7 +30,7 @@ def kafka() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as folder:
         data = Path(folder) / "data"
         try:
-            broker = local_kafka.start(data)
+            broker = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
         except LocalKafkaError as error:
             _no_broker(str(error))
             return

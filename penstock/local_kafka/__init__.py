@@ -7,6 +7,7 @@ first. Everything is kept in one data folder; starting again on it finds the top
 from __future__ import annotations
 
 from penstock.local_kafka.jars import KAFKA_VERSION, fetch
+from penstock.local_kafka.launch import SHORT_LIVED
 from penstock.local_kafka.process import LocalKafka, kill, log_path, start, status, stop, wipe
 
-__all__ = ["KAFKA_VERSION", "LocalKafka", "fetch", "kill", "log_path", "start", "status", "stop", "wipe"]
+__all__ = ["KAFKA_VERSION", "SHORT_LIVED", "LocalKafka", "fetch", "kill", "log_path", "start", "status", "stop", "wipe"]

@@ -19,6 +19,8 @@ from penstock.local_kafka.layout import Layout
 from penstock.local_kafka.properties import server_properties, write_properties
 
 START_TIMEOUT: Final = 90.0  # seconds; a few suffice, but an overloaded machine deserves its time
+SHORT_LIVED: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""JVM options that start in two thirds of the processor time, and run slower ever after: for tests."""
 _LEAST_ROOM: Final = 300_000_000  # bytes free that a first segment, its indexes and some data need
 _LOGGING: Final = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -46,10 +48,9 @@ def prepare(layout: Layout, java: Path, jars: Sequence[Path], port: int, overrid
     if (layout.log_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
-    short_lived = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
     tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(layout.properties))
     done = subprocess.run(  # noqa: S603
-        [java, *short_lived, "-cp", _class_path(jars), *tool], capture_output=True, text=True, check=False
+        [java, *SHORT_LIVED, "-Xmx128m", "-cp", _class_path(jars), *tool], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise LocalKafkaError(
@@ -58,7 +59,7 @@ def prepare(layout: Layout, java: Path, jars: Sequence[Path], port: int, overrid
         )
 
 
-def launch(layout: Layout, java: Path, jars: Sequence[Path], lock: int) -> None:
+def launch(layout: Layout, java: Path, jars: Sequence[Path], lock: int, jvm: Sequence[str] = ()) -> None:
     """Start the broker; the shell that does writes its process id.
 
     It is no child of ours but of a shell that ends at once, so that it is reaped whoever ends first; it has its own
@@ -66,7 +67,7 @@ def launch(layout: Layout, java: Path, jars: Sequence[Path], lock: int) -> None:
     its life can be seen.
     """
     heap = shlex.split(os.environ.get("KAFKA_HEAP_OPTS") or "-Xms128m -Xmx512m")
-    command: list[str | Path] = [java, *heap, "-Djava.awt.headless=true", *_LOGGING, "-cp", _class_path(jars)]
+    command: list[str | Path] = [java, *heap, *jvm, "-Djava.awt.headless=true", *_LOGGING, "-cp", _class_path(jars)]
     command += ["kafka.Kafka", str(layout.properties)]
     layout.rotate_log()
     layout.pid.unlink(missing_ok=True)  # else a former one might be taken for this one

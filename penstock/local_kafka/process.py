@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,12 +42,14 @@ def start(
     port: int | None = None,
     *,
     overrides: Mapping[str, str] | None = None,
+    jvm: Sequence[str] = (),
     say: Callable[[str], None] = _silent,
 ) -> LocalKafka:
     """Start a broker on this folder and return once it serves; one that already runs there is returned as it is.
 
-    Without `port` the folder's former port is used where it is free, else any. `overrides` are server settings;
-    `say` hears of progress. Raises LocalKafkaError, which says what to do.
+    Without `port` the folder's former port is used where it is free, else any. `overrides` are server settings,
+    `jvm` options of the Java runtime (KAFKA_HEAP_OPTS sets its heap, as for any Kafka); `say` hears of progress.
+    Raises LocalKafkaError, which says what to do.
     """
     layout = _layout(data)
     try:
@@ -67,7 +69,7 @@ def start(
             layout.write_port(chosen)
             try:
                 with hold(layout.broker_lock) as lock:
-                    launch(layout, java, jars, lock)
+                    launch(layout, java, jars, lock, jvm)
                 wait_ready(layout, lambda: held(layout.broker_lock))
             except PortTaken:
                 continue

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
+
 import pytest
 
 from penstock.broker.contract import Commit, ConfigValue, Ends, NewTopic
-from penstock.errors import BrokerError, TopicMissing
+from penstock.broker.kafka.admin import KafkaAdmin
+from penstock.errors import BrokerError, BrokerUnavailable, TopicMissing
 from penstock.record import TopicPartition
 
 
@@ -236,3 +240,30 @@ def test_a_session_timeout_that_was_granted_is_told(keeper):
         assert await admin.group_session_timeout(group) == 10.0
 
     keeper.run(law)
+
+
+@pytest.mark.kafka
+def test_kafka_gives_its_reason_to_refuse_a_session_timeout(kafka):
+    async def ask():
+        admin = KafkaAdmin({"bootstrap.servers": kafka})
+        group = f"refused-{uuid.uuid4()}"
+        assert await admin.group_session_timeout(group) == 45.0
+        assert "group.consumer.min.session.timeout.ms" in await admin.set_group_session_timeout(group, 1.0)
+        assert await admin.group_session_timeout(group) == 45.0
+        await admin.close()
+
+    asyncio.run(ask())
+
+
+def test_a_kafka_that_does_not_answer_is_unavailable_and_the_reason_is_said():
+    async def ask():
+        admin = KafkaAdmin({"bootstrap.servers": "127.0.0.1:1"}, timeout=0.5)
+        for question in (admin.cluster, admin.topics, admin.groups, lambda: admin.group("any")):
+            with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1 within 0\.5 s: .*Connection refused"):
+                await question()
+        await admin.close()
+        await admin.close()
+        with pytest.raises(BrokerUnavailable):
+            await admin.cluster()
+
+    asyncio.run(ask())

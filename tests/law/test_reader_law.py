@@ -7,7 +7,9 @@ import asyncio
 import pytest
 from confluent_kafka import Producer as ConfluentProducer
 
-from penstock.errors import TopicMissing
+from penstock.broker.kafka import scan
+from penstock.broker.kafka.reader import KafkaReader
+from penstock.errors import BrokerUnavailable, TopicMissing
 from penstock.record import Outgoing, TopicPartition
 
 
@@ -229,3 +231,16 @@ def test_a_tail_follows_partitions_that_are_added_from_their_beginning(keeper):
         await tail.end()
 
     keeper.run(law)
+
+
+def test_a_kafka_that_does_not_answer_is_unavailable(monkeypatch):
+    monkeypatch.setattr(scan, "_TIMEOUT", 0.5)
+    reader = KafkaReader({"bootstrap.servers": "127.0.0.1:1"})
+
+    async def ask():
+        with pytest.raises(BrokerUnavailable):
+            await anext(reader.scan({TopicPartition("any", 0): (0, 1)}))
+        with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1"):
+            await anext(reader.tail(["any"]))
+
+    asyncio.run(ask())

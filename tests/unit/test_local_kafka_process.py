@@ -211,6 +211,13 @@ def test_settings_given_by_the_caller_win(data):
     assert "num.io.threads=4" not in lines
 
 
+def test_heap_and_runtime_options_reach_java(data, monkeypatch):
+    monkeypatch.setenv("KAFKA_HEAP_OPTS", "-Xmx99m -Xms9m")
+    broker(data, monkeypatch, f'echo "$@"; {SERVES}')
+    process.start(data, jvm=["-XX:+UseSerialGC"])
+    assert "-Xmx99m -Xms9m -XX:+UseSerialGC" in process.log_path(data).read_text(encoding="utf-8")
+
+
 def test_a_lock_is_seen_while_it_is_held_and_not_after(tmp_path):
     path = tmp_path / "lock"
     assert not held(path)

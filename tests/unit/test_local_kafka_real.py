@@ -36,13 +36,13 @@ def test_topics_outlive_a_stop_and_a_crash(tmp_path):
             raise
         pytest.skip(f"no Kafka: {error}")
     try:
-        first = local_kafka.start(data)
+        first = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
         assert topics(first.bootstrap, create="kept") == {"kept"}
         assert local_kafka.stop(data)
-        second = local_kafka.start(data)
+        second = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
         assert topics(second.bootstrap) == {"kept"}
         assert local_kafka.kill(data)
-        third = local_kafka.start(data)
+        third = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
         assert third.bootstrap == first.bootstrap
         assert topics(third.bootstrap) == {"kept"}
     finally:

@@ -75,7 +75,8 @@ class AdminCalls:
             raise BrokerUnavailable("this connection to the broker is closed")
         if self._client is None:
             logger = logging.getLogger("penstock.kafka")
-            settings = {**self._settings, "error_cb": self._hear}
+            # What goes wrong is raised to the one who asked; the client's own lines would only say it again.
+            settings = {"log_level": 2, **self._settings, "error_cb": self._hear}
             try:
                 self._client = AdminClient(settings, logger=logger)
             except KafkaException as error:

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as RawPartition
 from confluent_kafka.admin import ConfigResource, MemberDescription, ResourceType
 
 from penstock.broker.contract import Committed, GroupDescription, Member
-from penstock.broker.kafka.admin_calls import AdminCalls, spoken
+from penstock.broker.kafka.admin_calls import AdminCalls, is_silence, spoken
 from penstock.broker.kafka.admin_topics import alter_resource
 from penstock.errors import BrokerError, BrokerUnavailable
 from penstock.record import TopicPartition
@@ -25,7 +25,8 @@ async def list_groups(calls: AdminCalls) -> list[str]:
     """The ids of all consumer groups."""
     found = await calls.one(lambda client: client.list_consumer_groups(request_timeout=calls.timeout))
     if found.errors and not found.valid:
-        raise spoken(found.errors[0].args[0], "listing the consumer groups")
+        error = found.errors[0]
+        raise calls.unavailable(error) if is_silence(error) else spoken(error, "listing the consumer groups")
     return [group.group_id for group in found.valid]
 
 

@@ -7,6 +7,7 @@ there: the record at `last - 1` may no longer exist, so waiting for it would be 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -63,7 +64,8 @@ class _Scan:
             "fetch.queue.backoff.ms": "20",
             "error_cb": self._hear,
         }
-        self._consumer = Consumer(client_settings(settings) | ours)
+        joined = {"log_level": 2, **client_settings(settings), **ours}  # errors are raised, so need no log lines
+        self._consumer = Consumer(joined, logger=logging.getLogger("penstock.kafka"))
 
     def begin(self) -> None:
         """Find out where the log ends, and assign what there is to read."""
