@@ -16,6 +16,7 @@ from penstock.errors import PenstockError
 from penstock.publisher.batch import Batch, Target
 from penstock.publisher.connection import Connection, client_settings, read_topology
 from penstock.publisher.events import Attributes, EventAttributes, Events, Selector, named, unanswered
+from penstock.publisher.window import Window
 from penstock.record import Position
 from penstock.topology.model import Topology
 
@@ -62,11 +63,11 @@ class AsyncPublisher:
         self._events.check(topic)
         try:
             record = self._events.seal(topic, data, key, attributes)
-            producer, window = self._connection.producer(), self._connection.window
+            producer, window, size = self._connection.producer(), self._connection.window, record.size
             async with asyncio.timeout(self._timeout):
-                await window.enter(record.size)
+                await window.enter(size)
                 future = producer.send(record)
-                future.add_done_callback(lambda done: _leave(done, window.leave, record.size))
+                future.add_done_callback(lambda done: _leave(done, window, size))
                 return await asyncio.shield(future)
         except TimeoutError:
             raise named(unanswered(self._timeout), topic, key) from None
@@ -117,7 +118,7 @@ class AsyncPublisher:
         await self.close()
 
 
-def _leave(done: asyncio.Future[Position], leave: Any, size: int) -> None:
-    leave(size)
+def _leave(done: asyncio.Future[Position], window: Window, size: int) -> None:
+    window.leave(size)
     if not done.cancelled():
         done.exception()  # looked at, since the caller may have stopped waiting

@@ -91,12 +91,12 @@ class Batch:
         target, index = self._target, self._sent
         said = cast("EventAttributes", {**self._said, "id": select(data, target.id, "id")})
         record = self._events.seal(target.topic, data, key, said)
-        producer = self._connection.producer()
+        producer, size = self._connection.producer(), record.size
         window = self._connection.window
-        if not window.try_enter(record.size):
+        if not window.try_enter(size):
             try:
                 async with asyncio.timeout(self._timeout):
-                    await window.enter(record.size)
+                    await window.enter(size)
             except TimeoutError:
                 raise unanswered(self._timeout) from None
         future = producer.send(record)
@@ -104,7 +104,7 @@ class Batch:
         self._outstanding += 1
 
         def settled(done: asyncio.Future[Position]) -> None:
-            window.leave(record.size)
+            window.leave(size)
             self._note(done, key, index)
 
         future.add_done_callback(settled)

@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypedDict
 
 from penstock.clock import Clock
-from penstock.errors import BrokerUnavailable, CodecError, PenstockError, TopicMissing, Unencodable
+from penstock.errors import (
+    BrokerUnavailable,
+    CodecError,
+    PenstockError,
+    SendFailed,
+    SendRefused,
+    TopicMissing,
+    Unencodable,
+)
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import seal
@@ -18,6 +26,10 @@ from penstock.topology.model import Topology
 
 Selector: TypeAlias = str | Callable[[Any], Any] | None
 _ABSENT: Final[Any] = object()
+_WHAT_TO_DO: Final[Mapping[type[PenstockError], str]] = {
+    SendFailed: "see that the topic exists (penstock apply makes it) and its replicas are in sync; then send again",
+    SendRefused: "change the event, or the rights and limits of the topic; sending it again as it is will not help",
+}
 
 
 class Attributes(TypedDict, total=False):
@@ -91,7 +103,7 @@ def named(error: PenstockError, topic: str, key: Any, index: int | None = None, 
     number = "" if index is None else f" {index}"
     which = f"event{number} for topic {topic} (key {_short(key)})"
     verb = "does not fit" if isinstance(error, CodecError) else "was not sent"
-    found = type(error)(f"{which} {verb}: {error.message}{note}", error.hint)
+    found = type(error)(f"{which} {verb}: {error.message}{note}", error.hint or _WHAT_TO_DO.get(type(error), ""))
     found.__cause__ = error
     return found
 
