@@ -44,6 +44,20 @@ def test_only_what_moves_is_revoked(keeper):
     keeper.run(law)
 
 
+def test_those_who_stay_keep_theirs_when_one_leaves(keeper):
+    async def law(stage):
+        topic, group = await stage.topic(6), stage.name("group")
+        peers = [await stage.peer(group).join(topic) for _ in range(3)]
+        await stage.until(lambda: all(len(peer.owned) == 2 for peer in peers), "the load is shared")
+        told = [len(peer.told) for peer in peers]
+        await peers[0].member.leave()
+        await stage.until(lambda: len(peers[1].owned) == len(peers[2].owned) == 3, "the rest is shared")
+        for peer, before in list(zip(peers, told, strict=True))[1:]:
+            assert all(what == "assigned" for what, _ in peer.told[before:])
+
+    keeper.run(law)
+
+
 def test_leaving_hands_over_through_revoked_and_may_be_repeated(keeper):
     async def law(stage):
         topic, group = await stage.topic(4), stage.name("group")

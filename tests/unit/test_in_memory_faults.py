@@ -130,6 +130,18 @@ def test_a_delayed_send_is_not_overtaken():
     with_broker(Scripted(produce=[Fate(delay=5)]), main)
 
 
+def test_a_send_before_a_delayed_one_is_not_held_up_and_hurries_nothing():
+    async def main(broker, clock):
+        producer = broker.producer()
+        quick, slow = (producer.send(Outgoing("t", b"k", b"v")) for _ in range(2))
+        await quick
+        assert clock.monotonic() == 0
+        await slow
+        assert clock.monotonic() == 5
+
+    with_broker(Scripted(produce=[FINE, Fate(delay=5)]), main)
+
+
 def test_close_gives_up_what_takes_too_long():
     async def main(broker, clock):
         producer = broker.producer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -48,6 +49,18 @@ def test_no_timer_fires_early_however_odd_its_delay():
             due = clock.monotonic() + number / 7 * 1e-3
             await asyncio.sleep(due - clock.monotonic())
             assert clock.monotonic() >= due - 1e-9
+
+    run_virtual(main)
+
+
+def test_a_timer_fires_at_exactly_its_time():
+    async def main(clock):
+        chance, loop, fired = random.Random(1), asyncio.get_running_loop(), []
+        due = sorted(chance.random() * 10 ** chance.randrange(-3, 5) for _ in range(2000))
+        for when in due:
+            loop.call_at(when, lambda: fired.append(clock.monotonic()))
+        await asyncio.sleep(1e5)
+        assert fired == due
 
     run_virtual(main)
 

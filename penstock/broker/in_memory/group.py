@@ -15,6 +15,7 @@ from penstock.broker.progress import METADATA_LIMIT
 from penstock.record import TopicPartition
 
 UNKNOWN_MEMBER: Final = "unknown member: it was expelled from the group or never joined"
+METADATA_TOO_LARGE: Final = f"offset metadata too large: one in this request is over {METADATA_LIMIT} characters"
 
 
 class Peer(Protocol):
@@ -147,15 +148,19 @@ class Group:
     # Offsets
 
     def commit(self, member: str, commits: Sequence[Commit]) -> Mapping[TopicPartition, str]:
-        """Commit; returns what was refused and why. As Kafka does, it asks for membership, not for ownership."""
+        """Commit; returns what was refused and why.
+
+        As Kafka does (measured), it asks for membership and not for ownership, and one metadata text that is too
+        long refuses the whole request.
+        """
         if member not in self._seats:
             return {commit.partition: UNKNOWN_MEMBER for commit in commits}
+        if any(len(commit.metadata) > METADATA_LIMIT for commit in commits):
+            return {commit.partition: METADATA_TOO_LARGE for commit in commits}
         refused = {}
         for commit in commits:
             if self._log.partition(commit.partition) is None:
                 refused[commit.partition] = "unknown topic or partition"
-            elif len(commit.metadata) > METADATA_LIMIT:
-                refused[commit.partition] = f"offset metadata too large: more than {METADATA_LIMIT} characters"
             else:
                 self.committed[commit.partition] = Committed(commit.offset, commit.metadata, 0)
         return refused
