@@ -25,6 +25,7 @@ class SystemClock:
         """Epoch seconds by the system clock."""
         return time.time()
 
-    def monotonic(self) -> float:
+    @staticmethod
+    def monotonic() -> float:
         """Seconds by CLOCK_MONOTONIC, which asyncio's own loop uses too."""
         return time.monotonic()

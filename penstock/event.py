@@ -28,13 +28,22 @@ class Event(Generic[T]):
     `type` the topic's declared type ('' where there is none).
     """
 
-    __slots__ = ("_record", "_type", "data", "origin")
+    __slots__ = ("_origin", "_record", "_type", "data")
 
-    def __init__(self, record: Record, data: T, type_: str, origin: Origin) -> None:
+    def __init__(self, record: Record, data: T, type_: str, origin: Origin | None = None) -> None:
+        """`origin` None: the record stands where it first stood."""
         self._record = record
         self._type = type_
+        self._origin = origin
         self.data = data
-        self.origin = origin
+
+    @property
+    def origin(self) -> Origin:
+        """Where the record first stood."""
+        if self._origin is None:
+            record = self._record
+            self._origin = Origin(record.topic, record.partition, record.offset, record.timestamp)
+        return self._origin
 
     @property
     def record(self) -> Record:

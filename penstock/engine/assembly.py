@@ -28,7 +28,6 @@ from penstock.engine.run import Run
 from penstock.engine.settle import Settle
 from penstock.engine.suspects import Suspects
 from penstock.engine.worker import Worker
-from penstock.event import Event
 from penstock.record import TopicPartition
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener, run_id
@@ -62,8 +61,7 @@ async def build(
     partitions: dict[TopicPartition, PartitionState] = {}
     dispatch = Dispatch(processor.concurrency, clock.monotonic)
 
-    pool = Pool(processor.concurrency, switch.take, switch.work)
-    pool.on_crash(switch.fail)
+    pool = Pool(processor.concurrency, switch.fail)
     opener = Opener(topology, processor.group_id, codec)
     identify = _identifier(opener, processor.group_id, cluster.id)
     policy = RetryPolicy(processor, _never(processor, topology.directory), topology.directory)
@@ -89,13 +87,13 @@ async def build(
         producer.send,
         http or _no_http,
         logging.getLogger(f"penstock.app.{processor.name}"),
+        clock,
     )
     executor = Executor(
         shared,
         handler,
         policy,
         opener,
-        clock,
         converter(handler.data_type),
         switch.wedged,
         name_all=observe is not None,
@@ -165,8 +163,7 @@ def _never(processor: Processor, directory: Path) -> tuple[type[BaseException], 
 def _identifier(opener: Opener, group_id: str, cluster_id: str) -> Callable[[Run], str]:
     def identify(run: Run) -> str:
         if not run.run_id:
-            glance = Event(run.record, None, opener.type_of(run.record), opener.origin_of(run.record))
-            run.run_id = run_id(glance, run.record, group_id, cluster_id)
+            run.run_id = run_id(opener.glance(run.record), run.record, group_id, cluster_id)
         return run.run_id
 
     return identify

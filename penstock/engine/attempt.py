@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
+from penstock.clock import Clock
+from penstock.engine.run import Run
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
@@ -32,27 +34,37 @@ class Surroundings:
     send: Callable[[Outgoing], Awaitable[Any]]
     http: Callable[[], httpx.AsyncClient]
     log: logging.Logger
+    clock: Clock
 
 
 class Attempt:
     """One attempt of one run. Emitted records are sealed at once (so that a mistake points at its line) and kept."""
 
-    __slots__ = ("_event", "_run_id", "_shared", "attempt", "deadline", "emitted")
+    __slots__ = ("_event", "_run", "_shared", "emitted")
 
-    def __init__(self, shared: Surroundings, event: AnyEvent, run_id: str, attempt: int, deadline: float) -> None:
+    def __init__(self, shared: Surroundings, event: AnyEvent, run: Run) -> None:
         self._shared = shared
         self._event = event
-        self._run_id = run_id
-        self.attempt = attempt
-        self.deadline = deadline
-        self.emitted: list[Outgoing] = []
+        self._run = run
+        self.emitted: tuple[Outgoing, ...] = ()
+
+    @property
+    def attempt(self) -> int:
+        """See Context."""
+        return self._run.attempts + 1
+
+    @property
+    def deadline(self) -> float:
+        """See Context."""
+        clock = self._shared.clock
+        return clock.now() + self._run.started + self._shared.processor.timeout - clock.monotonic()
 
     @property
     def run_id(self) -> str:
         """See Context."""
-        if not self._run_id:
-            self._run_id = self._shared.identify(self._event)
-        return self._run_id
+        if not self._run.run_id:
+            self._run.run_id = self._shared.identify(self._event)
+        return self._run.run_id
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -86,7 +98,8 @@ class Attempt:
             raise ValueError(
                 f"processor {processor.name!r} may not emit to {topic!r}: name it under `emits` of the topology"
             )
-        self.emitted.append(self._seal(topic, data, key, type, subject, headers, len(self.emitted)))
+        sealed = self._seal(topic, data, key, type, subject, headers, len(self.emitted))
+        self.emitted = (*self.emitted, sealed)
 
     def give(self, result: Any) -> None:
         """Send a returned or yielded value to `output`. Raises ValueError where there is none."""

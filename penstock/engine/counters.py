@@ -31,7 +31,8 @@ class Histogram:
 class Counters:
     """Everything counted since the worker started."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
+    done: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)  # the others, by name
     dead_letters: Counter[str] = field(default_factory=Counter)  # by reason
     duration: Histogram = field(default_factory=lambda: Histogram(DURATION_BUCKETS))
     lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BUCKETS))

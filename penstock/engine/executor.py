@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from penstock.clock import Clock
 from penstock.engine.attempt import Attempt, Surroundings
 from penstock.engine.handler import Handler, StillRunning, Yields
 from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped
@@ -25,9 +24,13 @@ class Opens(Protocol):
         """The event in a record; raises Undecodable or UnknownSchema."""
         ...
 
+    def type_of(self, record: Record) -> str:
+        """Its type, without opening the data."""
+        ...
+
 
 class Executor:
-    """Runs one attempt at a time for each caller. `wedged` is called with a run whose thread will not end."""
+    """Runs attempts. `wedged` is called with a run whose thread will not end."""
 
     def __init__(
         self,
@@ -35,7 +38,6 @@ class Executor:
         handler: Handler,
         policy: RetryPolicy,
         opener: Opens,
-        clock: Clock,
         convert: Callable[[Any], Any] | None,
         wedged: Callable[[Run], None],
         *,
@@ -46,71 +48,77 @@ class Executor:
         self._call = handler.call
         self._policy = policy
         self._open = opener.open
-        self._clock = clock
+        self._type_of = opener.type_of
+        self._now = shared.clock.now
         self._convert = convert
         self._wedged = wedged
         self._name_all = name_all
         self._types = frozenset(shared.processor.types)
-        self._timeout = shared.processor.timeout
         self._expires_after = shared.processor.expires_after
+        self._screened = convert is not None or self._expires_after is not None
 
     async def execute(self, run: Run) -> Outcome:
         """The outcome of the next attempt of `run`."""
         record = run.record
-        partition = run.partition
-        if partition.crashed_offset is not None and record.offset == partition.crashed_offset:
+        if record.offset == run.partition.crashed_offset:
             return self._policy.crashed()
-        now = self._clock.now()
+        if self._types and self._type_of(record) not in self._types:
+            return Skipped("type")
         try:
             event = self._open(record)
-            if self._types and event.type not in self._types:
-                return Skipped("type")
-            if self._convert is not None and event.data is not None:
-                event.data = self._convert(event.data)
+            if self._screened and (screened := self._screen(event)) is not None:
+                return screened
         except CodecError as error:
-            return self._policy.after_error(error, run, now)
-        if self._expires_after is not None and (age := now - event.time.timestamp()) > self._expires_after:
-            return self._policy.expired(age)
-        attempt = Attempt(self._shared, event, run.run_id, run.attempts + 1, now + self._timeout)
-        outcome = await self._attempt(run, event, attempt)
-        if outcome is not DONE or self._name_all:
-            run.run_id = attempt.run_id
-        return outcome
-
-    async def _attempt(self, run: Run, event: AnyEvent, attempt: Attempt) -> Outcome:
+            return self._policy.after_error(error, run, self._now())
+        attempt = Attempt(self._shared, event, run)
         try:
             result = await self._call(event, attempt)
-            if result is not None:
-                if isinstance(result, Signal):
-                    return self._policy.after_signal(result, run, self._clock.now())
-                self._give(result, attempt)
-        except Signal as signal:
-            return self._policy.after_signal(signal, run, self._clock.now())
-        except asyncio.CancelledError as cancelled:
-            return self._cancelled(run, cancelled)
-        except StillRunning:
-            self._wedged(run)
-            return ABANDONED
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises is an outcome
-            return self._policy.after_error(error, run, self._clock.now())
-        if run.abandoned:
-            return ABANDONED
-        return Done(tuple(attempt.emitted)) if attempt.emitted else DONE
+            outcome = DONE if result is None and not attempt.emitted else self._given(result, attempt, run)
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is an outcome
+            outcome = self._raised(error, run)
+        if self._name_all or outcome is not DONE:
+            run.run_id = attempt.run_id
+        return ABANDONED if run.abandoned else outcome
 
-    def _give(self, result: Any, attempt: Attempt) -> None:
+    def _screen(self, event: AnyEvent) -> Outcome | None:
+        """What keeps an event from its handler: its age, or data that is not a T of `Event[T]`."""
+        if self._expires_after is not None:
+            age = self._now() - event.time.timestamp()
+            if age > self._expires_after:
+                return self._policy.expired(age)
+        if self._convert is not None and event.data is not None:
+            event.data = self._convert(event.data)
+        return None
+
+    def _given(self, result: Any, attempt: Attempt, run: Run) -> Outcome:
+        if isinstance(result, Signal):
+            return self._policy.after_signal(result, run, self._now())
         if isinstance(result, Yields):
             for item in result.items:
                 attempt.give(item)
-        else:
+        elif result is not None:
             attempt.give(result)
+        return Done(attempt.emitted) if attempt.emitted else DONE
+
+    def _raised(self, error: BaseException, run: Run) -> Outcome:
+        if isinstance(error, Signal):
+            return self._policy.after_signal(error, run, self._now())
+        if isinstance(error, asyncio.CancelledError):
+            return self._cancelled(run, error)
+        if isinstance(error, StillRunning):
+            self._wedged(run)
+            return ABANDONED
+        if isinstance(error, Exception | SystemExit):
+            return self._policy.after_error(error, run, self._now())
+        raise error  # KeyboardInterrupt and the like are not the handler's
 
     def _cancelled(self, run: Run, cancelled: asyncio.CancelledError) -> Outcome:
-        if run.timed_out:
-            late = TimeoutError(f"the attempt took longer than {self._timeout:g} s")
-            return self._policy.after_error(late, run, self._clock.now())
         if run.abandoned:
             return ABANDONED
-        # A handler cancelled itself, or awaited something that was: an ordinary failure of its own.
-        error = RuntimeError("the handler was cancelled from within")
-        error.__cause__ = cancelled
-        return self._policy.after_error(error, run, self._clock.now())
+        error: Exception
+        if run.timed_out:
+            error = TimeoutError(f"the attempt took longer than {self._shared.processor.timeout:g} s")
+        else:  # a handler cancelled itself, or awaited something that was: an ordinary failure of its own
+            error = RuntimeError("the handler was cancelled from within")
+            error.__cause__ = cancelled
+        return self._policy.after_error(error, run, self._now())

@@ -71,31 +71,35 @@ class Intake:
                     touched.add(state)
             if state is None or not state.active:
                 counters.stale_results += 1
-            elif state.tracker.begin(record.offset):
-                self._queue(Run(record, state), state)
-            else:
+            elif not state.tracker.begin(record.offset):
                 state.dirty = True
                 counters.already_finished += 1
+            elif state.own:
+                self._take_own(Run(record, state), state)
+            else:
+                self._admit(Run(record, state), state)
         for one in touched:
             self.review(one)
         if self._asked * 2 <= self._ready_wanted:
             self.refill()
         self._wake()
 
-    def _queue(self, run: Run, state: PartitionState) -> None:
-        if state.own:
-            read_history(run)
-            if state.gate is not None:
-                state.gate.add(run)
-                if len(state.gate) == 1:
-                    self._schedule(state)
-                return
-        self._admit(run, state)
+    def _take_own(self, run: Run, state: PartitionState) -> None:
+        """A record of a retry or replay topic: it carries its history, and may have to wait at the gate."""
+        read_history(run)
+        if state.gate is None:
+            self._admit(run, state)
+            return
+        state.gate.add(run)
+        if len(state.gate) == 1:
+            self._schedule(state)
 
     def _admit(self, run: Run, state: PartitionState) -> None:
-        size = len(run.record.value or b"")
-        state.in_flight_bytes += size
-        self.bytes += size
+        value = run.record.value
+        if value is not None:
+            size = len(value)
+            state.in_flight_bytes += size
+            self.bytes += size
         self.in_flight += 1
         if state.suspicious_until >= 0:
             self._suspects.add(run)
@@ -105,11 +109,13 @@ class Intake:
     def left(self, run: Run) -> None:
         """A run is finished: its room is free again."""
         state = run.partition
-        size = len(run.record.value or b"")
-        state.in_flight_bytes -= size
-        self.bytes -= size
+        value = run.record.value
+        if value is not None:
+            size = len(value)
+            state.in_flight_bytes -= size
+            self.bytes -= size
         self.in_flight -= 1
-        if state.source in self._paused:
+        if self._paused and state.source in self._paused:
             self.review(state)
 
     def refill(self) -> None:
@@ -127,8 +133,8 @@ class Intake:
             self._member.demand(self._asked)
 
     def hungry(self) -> bool:
-        """Whether `refill` is worth calling: little is asked for, and little is ready."""
-        return self._asked <= 0 and self._dispatch.waiting * 2 <= self._ready_wanted
+        """Whether `refill` is worth calling: nothing is asked for, and little is ready."""
+        return self._asked <= 0 and len(self._dispatch.ready) * 2 <= self._ready_wanted
 
     def forget(self, state: PartitionState) -> None:
         """The partition is no longer this worker's: its records leave the bounds."""

@@ -13,18 +13,19 @@ from penstock.engine.run import Run
 class Lanes:
     """The lanes of one partition. What may run is appended to `ready`, which all partitions of a worker share."""
 
-    __slots__ = ("_lanes", "_ordering", "_ready", "waiting")
+    __slots__ = ("_by_key", "_lanes", "_ready", "_unordered", "waiting")
 
     def __init__(self, ordering: str, ready: deque[Run]) -> None:
-        self._ordering = ordering
+        self._by_key = ordering == "key"
+        self._unordered = ordering == "none"
         self._ready = ready
         self._lanes: dict[bytes, deque[Run] | None] = {}  # None: one runs, none waits
         self.waiting = 0
 
     def add(self, run: Run) -> None:
         """Let `run` go at once if its lane is free, else queue it there."""
-        key = self._lane_of(run)
-        if key is None:
+        key = run.record.key if self._by_key else b""
+        if key is None or self._unordered:
             self._ready.append(run)
             return
         lanes = self._lanes
@@ -40,8 +41,8 @@ class Lanes:
 
     def release(self, run: Run) -> None:
         """`run` is finished: the next of its lane may go."""
-        key = self._lane_of(run)
-        if key is None:
+        key = run.record.key if self._by_key else b""
+        if key is None or self._unordered:
             return
         queue = self._lanes[key]
         if queue:
@@ -49,11 +50,6 @@ class Lanes:
             self.waiting -= 1
         else:
             del self._lanes[key]
-
-    def _lane_of(self, run: Run) -> bytes | None:
-        if self._ordering == "key":
-            return run.record.key
-        return b"" if self._ordering == "partition" else None
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -32,14 +32,6 @@ log = logging.getLogger("penstock.worker")
 class Steps(Protocol):
     """The worker's own steps that its parts call."""
 
-    def take(self) -> Run | None:
-        """The next run, if one may start."""
-        ...
-
-    async def work(self, run: Run) -> None:
-        """One attempt of a run that was taken."""
-        ...
-
     def put(self, run: Run) -> None:
         """Queue a run that already has its lane."""
         ...
@@ -57,14 +49,6 @@ class Switch:
     """Stands for the worker while its parts are built, and passes on to it afterwards."""
 
     steps: Steps
-
-    def take(self) -> Run | None:
-        """See Steps."""
-        return self.steps.take()
-
-    async def work(self, run: Run) -> None:
-        """See Steps."""
-        await self.steps.work(run)
 
     def put(self, run: Run) -> None:
         """See Steps."""

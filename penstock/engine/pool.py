@@ -16,21 +16,21 @@ _STREAK = 64  # runs without a pause for breath before the loop gets a turn
 
 
 class Pool:
-    """Runs what `take` gives with `work`, on at most `size` tasks. `take` returns None when nothing may run now."""
+    """Runs what `take` gives with `work`, on at most `size` tasks; see `bind`."""
 
-    def __init__(self, size: int, take: Callable[[], Run | None], work: Callable[[Run], Awaitable[None]]) -> None:
+    def __init__(self, size: int, crash: Callable[[BaseException], None]) -> None:
+        """`crash` is called with an exception that escaped `work`: a bug of ours, which must not pass unseen."""
         self._size = size
-        self._take = take
-        self._work = work
+        self._crash = crash
         self._context = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: list[asyncio.Future[None]] = []
-        self._crash: Callable[[BaseException], None] | None = None
         self._closed = False
 
-    def on_crash(self, crash: Callable[[BaseException], None]) -> None:
-        """What to call with an exception that escaped `work`: a bug of ours, which must not pass unseen."""
-        self._crash = crash
+    def bind(self, take: Callable[[], Run | None], work: Callable[[Run], Awaitable[None]]) -> None:
+        """What to run: `take` returns None when nothing may run now. To be called once, before the first `wake`."""
+        self._take = take
+        self._work = work
 
     def wake(self, ready: int) -> None:
         """Let up to `ready` more runs begin."""
@@ -51,9 +51,10 @@ class Pool:
         me = asyncio.current_task()
         assert me is not None
         loop = asyncio.get_running_loop()
+        take, work, context = self._take, self._work, self._context
         streak = 0
         while not self._closed:
-            run = self._take()
+            run = take()
             if run is None:
                 parked = loop.create_future()
                 self._idle.append(parked)
@@ -61,8 +62,8 @@ class Pool:
                 streak = 0
                 continue
             run.task = me
-            await self._work(run)
-            if me.cancelling() or contextvars.copy_context() != self._context:
+            await work(run)
+            if me.cancelling() or contextvars.copy_context() != context:
                 return
             streak += 1
             if streak >= _STREAK:
@@ -74,7 +75,7 @@ class Pool:
         if task.cancelled() or self._closed:
             return
         error = task.exception()
-        if error is not None and self._crash is not None:
+        if error is not None:
             self._crash(error)
         else:
             self._spawn()

@@ -15,7 +15,8 @@ class Run:
     """One record in flight. It belongs to the partition state of one assignment, and ends with it.
 
     `attempts` and `deferrals` were made before; `first_failure` (epoch ms, 0 for none) is when the trouble began.
-    `started` is loop time while it runs, else 0.
+    `started` is loop time while its handler runs, else 0; `spent` are the seconds the handler took; `lateness` is how
+    long after its due time it started, where it had one.
     """
 
     __slots__ = (
@@ -24,9 +25,11 @@ class Run:
         "deferrals",
         "due",
         "first_failure",
+        "lateness",
         "partition",
         "record",
         "run_id",
+        "spent",
         "started",
         "task",
         "timed_out",
@@ -40,6 +43,8 @@ class Run:
         self.first_failure = 0
         self.due = 0.0
         self.started = 0.0
+        self.spent = 0.0
+        self.lateness: float | None = None
         self.timed_out = False
         self.abandoned = False
         self.run_id = ""

@@ -16,6 +16,7 @@ from penstock.clock import Clock
 from penstock.engine.deadlines import Deadlines
 from penstock.engine.hand_off import StaleEpoch
 from penstock.engine.outcome import ABANDONED, DONE, Outcome, Skipped, name_of
+from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts
 from penstock.engine.report import AttemptReport, report_of
 from penstock.engine.run import Run
@@ -24,8 +25,6 @@ from penstock.headers import DISCARDED
 
 log = logging.getLogger("penstock.worker")
 _LOOK_UP = 60.0  # seconds between looks at which retry topics exist
-_DISCARDED = Skipped("discarded")
-_HOPPED = Skipped("hop")
 
 
 class Worker:
@@ -40,8 +39,13 @@ class Worker:
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.joined = False
+        self._dispatch = parts.dispatch
+        self._intake = parts.intake
+        self._committer = parts.committer
+        self._execute = parts.executor.execute
         self._deadlines = Deadlines(parts.dispatch, parts.processor.timeout, clock.monotonic, parts.counters)
         parts.switch.steps = self
+        parts.pool.bind(self.take, self.work)
 
     async def run(self) -> None:
         """Join, run until `stop`, drain, leave. Raises what ended it otherwise, after committing what is finished."""
@@ -125,11 +129,11 @@ class Worker:
 
     def take(self) -> Run | None:
         """The next run, if one may start; asks for more records when few are left."""
-        intake = self.parts.intake
+        intake = self._intake
         if intake.hungry():
             intake.refill()
-        run = self.parts.dispatch.take()
-        if run is not None and self._deadlines.idle:
+        run = self._dispatch.take()
+        if self._deadlines.idle and run is not None:
             self._deadlines.wake()
         return run
 
@@ -140,21 +144,23 @@ class Worker:
             self.parts.pool.wake(1)
 
     async def work(self, run: Run) -> None:
-        """One attempt: execute, hand off, finish. What it decides is safe before the offset may move."""
-        started = run.started
+        """One attempt of a run that was taken: execute, hand off, finish."""
+        if run.partition.own and await self._out_of_turn(run):
+            return
+        outcome = await self._execute(run)
+        if outcome is DONE:
+            self._ended(run, outcome, finished=True)
+        else:
+            await self._settle(run, outcome)
+
+    async def _settle(self, run: Run, outcome: Outcome) -> None:
+        """Make an outcome safe elsewhere; only then may the frontier move past the record."""
         finished = False
-        outcome: Outcome = ABANDONED
-        lateness = self._lateness(run) if run.partition.own else None
+        run.spent = self._clock.monotonic() - run.started
+        run.started = 0.0  # the deadline is the handler's; a hand-off takes the time it needs
         try:
-            if run.partition.own and (early := await self._out_of_turn(run)) is not None:
-                outcome, finished = early, True
-            else:
-                outcome = await self.parts.executor.execute(run)
-                run.started = 0.0  # the deadline is the handler's; a hand-off takes the time it needs
-                if outcome is DONE:
-                    finished = True
-                elif outcome is not ABANDONED:
-                    outcome, finished = await self.parts.settle.settle(run, outcome)
+            if outcome is not ABANDONED:
+                outcome, finished = await self.parts.settle.settle(run, outcome)
         except StaleEpoch:
             outcome = ABANDONED
         except asyncio.CancelledError:
@@ -162,61 +168,80 @@ class Worker:
             if not run.abandoned and run.partition.active and not self._stopping.is_set():
                 raise
         finally:
-            self.parts.dispatch.ended(run)
-            self._finish(run, outcome, finished=finished, started=started, lateness=lateness)
+            self._ended(run, outcome, finished=finished)
 
-    def _finish(self, run: Run, outcome: Outcome, *, finished: bool, started: float, lateness: float | None) -> None:
-        parts = self.parts
+    def _ended(self, run: Run, outcome: Outcome, *, finished: bool) -> None:
+        """The run gives back its slot and, where it is finished, its lane and its offset."""
+        counters = self.parts.counters
         partition = run.partition
-        duration = self._clock.monotonic() - started
-        counters = parts.counters
+        duration = self._clock.monotonic() - run.started if run.started else run.spent
+        self._dispatch.ended(run)
         if not partition.active:
             counters.stale_results += 1
         elif finished:
-            partition.tracker.finish(run.record.offset)
-            partition.dirty = True
-            parts.committer.finished += 1
-            if parts.committer.idle:
-                parts.committer.wake()
-            if partition.suspicious_until > run.record.offset:
-                parts.suspects.finished(run)
-            else:
-                partition.lanes.release(run)
-            parts.intake.left(run)
+            self._finish(run, partition)
         if not partition.dispatching:
-            parts.assignment.run_ended()
-        counters.outcomes[name_of(outcome)] += 1
+            self.parts.assignment.run_ended()
+        if outcome is DONE:
+            counters.done += 1
+        else:
+            counters.outcomes[name_of(outcome)] += 1
         counters.duration.observe(duration)
-        if lateness is not None:
-            counters.lateness.observe(lateness)
-        if self._observe is not None and outcome is not _HOPPED:
-            self._report(run, outcome, duration, lateness)
+        if self._observe is not None:
+            self._observe(self._report(run, outcome, duration))
         run.timed_out = False
 
-    def _report(self, run: Run, outcome: Outcome, duration: float, lateness: float | None) -> None:
+    def _finish(self, run: Run, partition: PartitionState) -> None:
+        offset = run.record.offset
+        partition.tracker.finish(offset)
+        partition.dirty = True
+        committer = self._committer
+        committer.finished += 1
+        if committer.idle:
+            committer.wake()
+        if partition.suspicious_until > offset:
+            self.parts.suspects.finished(run)
+        else:
+            partition.lanes.release(run)
+        self._intake.left(run)
+
+    def _report(self, run: Run, outcome: Outcome, duration: float) -> AttemptReport:
         spent = name_of(outcome) in ("retried", "dead_lettered") and run.attempts
         attempt = run.attempts if spent else run.attempts + 1
         run_id = self.parts.identify(run)
-        report = report_of(self.parts.processor.name, run_id, run.record.position, attempt, outcome, duration, lateness)
-        assert self._observe is not None
-        self._observe(report)
+        position = run.record.position
+        return report_of(self.parts.processor.name, run_id, position, attempt, outcome, duration, run.lateness)
 
-    def _lateness(self, run: Run) -> float | None:
-        if not run.due:
-            return None
-        late = self._clock.now() - run.due
-        return late if late >= 0 else None
-
-    async def _out_of_turn(self, run: Run) -> Outcome | None:
-        """What happens to a record of an own topic that does not run now: a marker, or its time has not come."""
+    async def _out_of_turn(self, run: Run) -> bool:
+        """Deal with a record of an own topic that does not run now: a marker, or its time has not come."""
         if run.record.header(DISCARDED) is not None:
-            return _DISCARDED
+            self._ended(run, Skipped("discarded"), finished=True)
+            return True
         remaining = run.due - self._clock.now()
-        if remaining <= 0:
-            return None
-        if remaining < 1.0:  # no tier is so short
+        if remaining >= 1.0:
+            run.started = 0.0
+            await self._hop(run)
+            return True
+        if remaining > 0:  # no tier is so short
+            run.started = 0.0
             await asyncio.sleep(remaining)
-            return None
-        run.started = 0.0
-        await self.parts.settle.hop(run)
-        return _HOPPED
+            run.started = self._clock.monotonic()
+        if run.due:
+            run.lateness = max(self._clock.now() - run.due, 0.0)
+            self.parts.counters.lateness.observe(run.lateness)
+        return False
+
+    async def _hop(self, run: Run) -> None:
+        """Move a record on to a further retry topic, since its time has not come; no attempt, no report."""
+        hopped = False
+        try:
+            await self.parts.settle.hop(run)
+            hopped = True
+        except StaleEpoch:
+            pass  # the next owner will do it
+        finally:
+            self._dispatch.ended(run)
+            if hopped and run.partition.active:
+                self._finish(run, run.partition)
+            if not run.partition.dispatching:
+                self.parts.assignment.run_ended()

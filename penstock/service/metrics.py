@@ -105,7 +105,7 @@ class WorkerCollector:
         from prometheus_client.core import CounterMetricFamily
 
         runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
-        for outcome, count in snapshot.counters.outcomes.items():
+        for outcome, count in (("done", snapshot.counters.done), *snapshot.counters.outcomes.items()):
             runs.add_metric([*values, outcome], count)
         yield runs
         letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])
