@@ -77,6 +77,8 @@ def consumer_settings(settings: Mapping[str, str], group: GroupSettings, protoco
     if protocol == "consumer":
         for name in _CLASSIC_ONLY:
             found.pop(name, None)  # the broker's to say there: the client refuses to start with them
+        # The broker's own default spreads the sum of all topics evenly, and may give one member most of the source.
+        found.setdefault("group.remote.assignor", "range")
     else:
         session = int(group.failover * 1000)
         found["partition.assignment.strategy"] = "cooperative-sticky"
