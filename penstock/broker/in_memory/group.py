@@ -15,7 +15,7 @@ from penstock.broker.progress import METADATA_LIMIT
 from penstock.record import TopicPartition
 
 UNKNOWN_MEMBER: Final = "unknown member: it was expelled from the group or never joined"
-METADATA_TOO_LARGE: Final = f"offset metadata too large: one in this request is over {METADATA_LIMIT} characters"
+METADATA_TOO_LARGE: Final = f"offset metadata too large: one in this request has {METADATA_LIMIT} characters or more"
 
 
 class Peer(Protocol):
@@ -150,18 +150,18 @@ class Group:
     def commit(self, member: str, commits: Sequence[Commit]) -> Mapping[TopicPartition, str]:
         """Commit; returns what was refused and why.
 
-        As Kafka does (measured), it asks for membership and not for ownership, and one metadata text that is too
-        long refuses the whole request.
+        As Kafka does (measured), it asks for membership and not for ownership. One metadata text that is too long is
+        blamed on every partition of the request, as the client reports it, though the others are committed.
         """
         if member not in self._seats:
             return {commit.partition: UNKNOWN_MEMBER for commit in commits}
-        if any(len(commit.metadata) > METADATA_LIMIT for commit in commits):
-            return {commit.partition: METADATA_TOO_LARGE for commit in commits}
         refused = {}
+        if any(_too_long(commit) for commit in commits):
+            refused = {commit.partition: METADATA_TOO_LARGE for commit in commits}
         for commit in commits:
             if self._log.partition(commit.partition) is None:
                 refused[commit.partition] = "unknown topic or partition"
-            else:
+            elif not _too_long(commit):
                 self.committed[commit.partition] = Committed(commit.offset, commit.metadata, 0)
         return refused
 
@@ -192,6 +192,10 @@ class Group:
         settled = all(set(self.owned(name)) == set(seat.target) for name, seat in self._seats.items())
         state = "dead" if not self.alive else "empty" if not members else "stable" if settled else "reconciling"
         return contract.GroupDescription(self.id, state, "consumer" if self.alive else "", members)
+
+
+def _too_long(commit: Commit) -> bool:
+    return len(commit.metadata) >= METADATA_LIMIT  # measured on Kafka 4.3: 4,095 characters pass, 4,096 do not
 
 
 class Coordinator:
