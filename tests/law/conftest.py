@@ -281,3 +281,9 @@ def keeper(request: pytest.FixtureRequest) -> Keeper:
 def in_memory() -> Keeper:
     """For what only the keeper in memory can be made to do."""
     return Keeper("in_memory")
+
+
+@pytest.fixture
+def on_kafka(kafka: str) -> Keeper:
+    """For what only a real broker can show."""
+    return Keeper("kafka", kafka)

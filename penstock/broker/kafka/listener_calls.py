@@ -107,5 +107,7 @@ class ListenerCalls:
             self._signal.wait(min(left, _GLANCE))
             self._signal.clear()
             self._meanwhile()
-        answer.result()
+        if (error := answer.exception()) is not None:
+            # What is no Exception would pass through the client's C code and end the thread unseen.
+            raise error if isinstance(error, Exception) else BrokerError(f"the listener was stopped by {error!r}")
         return True
