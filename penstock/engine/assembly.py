@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.broker.contract import Broker, GroupSettings
+from penstock.broker.contract import Broker, GroupMember, GroupSettings, Producer
 from penstock.clock import Clock
 from penstock.engine.assignment import Assignment
 from penstock.engine.attempt import Surroundings
@@ -41,6 +42,27 @@ if TYPE_CHECKING:
 DEFAULT_POLL_INTERVAL = 300.0
 
 
+@dataclass(frozen=True)
+class _Ground:
+    """What all parts of one worker stand on."""
+
+    topology: Topology
+    processor: Processor
+    clock: Clock
+    cluster_id: str
+    poll_interval: float
+    member: GroupMember
+    producer: Producer
+    opener: Opener
+    policy: RetryPolicy
+    own_topics: OwnTopics
+    dispatch: Dispatch
+    codec: Codec
+    counters: Counters = field(default_factory=Counters)
+    switch: Switch = field(default_factory=Switch)
+    partitions: dict[TopicPartition, PartitionState] = field(default_factory=dict)
+
+
 async def build(
     topology: Topology,
     processor: Processor,
@@ -53,95 +75,117 @@ async def build(
     http: Callable[[], httpx.AsyncClient] | None = None,
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
+    ground = await _ground(topology, processor, broker, clock, client_id)
+    executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)
+    return Worker(_parts(ground, handler, executor), clock, observe)
+
+
+async def _ground(topology: Topology, processor: Processor, broker: Broker, clock: Clock, client_id: str) -> _Ground:
     cluster = await broker.admin().cluster()
     poll_interval = float(topology.kafka.get("max.poll.interval.ms", DEFAULT_POLL_INTERVAL * 1000)) / 1000
-    member = broker.member(_group(topology, processor, client_id, poll_interval))
-    producer = broker.producer(client_id)
-    counters, switch, codec = Counters(), Switch(), Codec(topology)
-    partitions: dict[TopicPartition, PartitionState] = {}
-    dispatch = Dispatch(processor.concurrency, clock.monotonic)
+    codec = Codec(topology)
+    return _Ground(
+        topology=topology,
+        processor=processor,
+        clock=clock,
+        cluster_id=cluster.id,
+        poll_interval=poll_interval,
+        member=broker.member(_group(topology, processor, client_id, poll_interval)),
+        producer=broker.producer(client_id),
+        opener=Opener(topology, processor.group_id, codec),
+        policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory),
+        own_topics=OwnTopics(processor, broker.admin(), topology.internal_topics),
+        dispatch=Dispatch(processor.concurrency, clock.monotonic),
+        codec=codec,
+    )
 
-    pool = Pool(processor.concurrency, switch.fail)
-    opener = Opener(topology, processor.group_id, codec)
-    identify = _identifier(opener, processor.group_id, cluster.id)
-    policy = RetryPolicy(processor, _never(processor, topology.directory), topology.directory)
-    own_topics = OwnTopics(processor, broker.admin(), topology.internal_topics)
-    hand_off = HandOff(producer, counters, own_topics.restore)
-    committer = Committer(member, partitions, counters)
-    suspects = Suspects(committer, processor.concurrency, switch.put)
-    intake = Intake(
-        member,
-        partitions,
-        dispatch,
-        suspects,
-        counters,
-        clock,
-        processor.concurrency,
-        lambda: pool.wake(dispatch.waiting),
-    )
+
+def _executor(ground: _Ground, handler: Handler, http: Callable[[], httpx.AsyncClient], *, name_all: bool) -> Executor:
+    group, cluster_id = ground.processor.group_id, ground.cluster_id
     shared = Surroundings(
-        topology,
-        processor,
-        codec,
-        lambda event: run_id(event, event.record, processor.group_id, cluster.id),
-        producer.send,
-        http or _no_http,
-        logging.getLogger(f"penstock.app.{processor.name}"),
-        clock,
+        ground.topology,
+        ground.processor,
+        ground.codec,
+        lambda event: run_id(event, event.record, group, cluster_id),
+        ground.producer.send,
+        http,
+        logging.getLogger(f"penstock.app.{ground.processor.name}"),
+        ground.clock,
     )
-    executor = Executor(
-        shared,
-        handler,
-        policy,
-        opener,
-        converter(handler.data_type),
-        switch.wedged,
-        name_all=observe is not None,
-    )
-    settle = Settle(
-        processor,
-        hand_off,
-        policy,
-        clock,
-        counters,
-        identify,
-        own_topics.tier,
-        own_topics.hop,
-        _holder(clock, intake, switch),
-    )
-    grace = min(processor.stop_grace_period, poll_interval / 2)
-    assignment = Assignment(
-        processor,
-        partitions,
-        dispatch,
-        intake,
-        committer,
-        suspects,
-        counters,
-        grace,
-        switch.fail,
-    )
-    parts = Parts(
+    convert = converter(handler.data_type)
+    return Executor(shared, handler, ground.policy, ground.opener, convert, ground.switch.wedged, name_all=name_all)
+
+
+def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
+    processor, counters, switch = ground.processor, ground.counters, ground.switch
+    pool = Pool(processor.concurrency, switch.fail)
+    committer = Committer(ground.member, ground.partitions, counters)
+    suspects = Suspects(committer, processor.concurrency, switch.put)
+    intake = _intake(ground, suspects, pool)
+    hand_off = HandOff(ground.producer, counters, ground.own_topics.restore)
+    identify = _identifier(ground.opener, processor.group_id, ground.cluster_id)
+    return Parts(
         processor=processor,
         handler=handler,
-        member=member,
-        producer=producer,
-        partitions=partitions,
-        dispatch=dispatch,
+        member=ground.member,
+        producer=ground.producer,
+        partitions=ground.partitions,
+        dispatch=ground.dispatch,
         intake=intake,
         committer=committer,
         suspects=suspects,
-        assignment=assignment,
+        assignment=_assignment(ground, intake, committer, suspects),
         executor=executor,
         hand_off=hand_off,
-        settle=settle,
-        own_topics=own_topics,
+        settle=_settle(ground, hand_off, identify, intake),
+        own_topics=ground.own_topics,
         pool=pool,
         counters=counters,
         identify=identify,
         switch=switch,
     )
-    return Worker(parts, clock, observe)
+
+
+def _intake(ground: _Ground, suspects: Suspects, pool: Pool) -> Intake:
+    dispatch = ground.dispatch
+    return Intake(
+        ground.member,
+        ground.partitions,
+        dispatch,
+        suspects,
+        ground.counters,
+        ground.clock,
+        ground.processor.concurrency,
+        lambda: pool.wake(dispatch.waiting),
+    )
+
+
+def _assignment(ground: _Ground, intake: Intake, committer: Committer, suspects: Suspects) -> Assignment:
+    return Assignment(
+        ground.processor,
+        ground.partitions,
+        ground.dispatch,
+        intake,
+        committer,
+        suspects,
+        ground.counters,
+        min(ground.processor.stop_grace_period, ground.poll_interval / 2),
+        ground.switch.fail,
+    )
+
+
+def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str], intake: Intake) -> Settle:
+    return Settle(
+        ground.processor,
+        hand_off,
+        ground.policy,
+        ground.clock,
+        ground.counters,
+        identify,
+        ground.own_topics.tier,
+        ground.own_topics.hop,
+        _holder(ground.clock, intake, ground.switch),
+    )
 
 
 def _group(topology: Topology, processor: Processor, client_id: str, poll_interval: float) -> GroupSettings:
