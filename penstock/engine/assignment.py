@@ -139,11 +139,23 @@ class Assignment:
     def truncated(self, partition: TopicPartition, next_offset: int, lost: int) -> None:
         """Unread records are gone: say how many, and go on behind them."""
         state = self._partitions.get(partition)
-        if state is not None:
+        if state is not None and next_offset < state.tracker.position:
+            self._begin_anew(state, next_offset)
+        elif state is not None:
             state.tracker.skip_to(next_offset)
             state.dirty = True
             self._committer.wake()
-        self._report_lost(partition, lost)
+        if lost:
+            self._report_lost(partition, lost)
+
+    def _begin_anew(self, state: PartitionState, start: int) -> None:
+        """The log was cut back or made anew: what was read is gone, and its offsets mean other records now."""
+        log.critical("%s was cut back to offset %d: read anew from there", state.source, start)
+        self._abandon([state])
+        self._forget([state])
+        self._gain(Assigned(state.source, start, "", start, "", state.born))
+        self._intake.reopen(state.source)
+        self._committer.wake()
 
     def _report_lost(self, partition: TopicPartition, lost: int) -> None:
         self._counters.records_lost += lost

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from penstock.broker.contract import Commit, GroupMember
 from penstock.broker.progress import BRAKE, METADATA_LIMIT
@@ -37,6 +37,7 @@ class Committer:
         self._work = asyncio.Event()
         self.idle = True
         self.finished = 0
+        self.on_brake: Callable[[PartitionState], None] | None = None  # a partition's metadata grew too long, or shrank
 
     def wake(self) -> None:
         """There is something to commit again. Worth calling only while `idle`."""
@@ -77,8 +78,12 @@ class Committer:
 
     def _build(self, partition: PartitionState, *, clean: bool) -> Commit:
         metadata = partition.progress(clean=clean)
-        partition.braked = len(metadata) > BRAKE
-        if len(metadata) > METADATA_LIMIT:
+        braked = len(metadata) > BRAKE
+        if braked != partition.braked:
+            partition.braked = braked
+            if self.on_brake is not None:
+                self.on_brake(partition)
+        if len(metadata) >= METADATA_LIMIT:  # the broker takes one character less
             self._counters.maps_dropped += 1
             metadata = partition.progress(clean=clean, with_map=False)
         return Commit(partition.source, partition.tracker.frontier, metadata)

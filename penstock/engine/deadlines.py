@@ -14,11 +14,15 @@ _COARSEST = 0.25
 class Deadlines:
     """Cancels the handlers that run longer than `timeout` seconds, at most a quarter second late."""
 
-    def __init__(self, dispatch: Dispatch, timeout: float, time: Callable[[], float], counters: Counters) -> None:
+    def __init__(
+        self, dispatch: Dispatch, timeout: float, time: Callable[[], float], counters: Counters, *, again: bool = True
+    ) -> None:
+        """`again` cancels one that shrugs it off at every sweep; a thread cannot hear it, so once is enough there."""
         self._dispatch = dispatch
         self._timeout = timeout
         self._time = time
         self._counters = counters
+        self._again = again
         self._work = asyncio.Event()
         self.idle = True
         self.interval = min(_COARSEST, timeout / 4)
@@ -39,7 +43,7 @@ class Deadlines:
             self.sweep()
 
     def sweep(self) -> None:
-        """Cancel what is overdue. A handler that shrugs it off is cancelled again at the next sweep."""
+        """Cancel what is overdue."""
         latest_start = self._time() - self._timeout
         overdue = []
         for run in self._dispatch.running:
@@ -48,6 +52,8 @@ class Deadlines:
             if run.started:
                 overdue.append(run)
         for run in overdue:
+            if run.timed_out and not self._again:
+                continue
             if not run.timed_out:
                 run.timed_out = True
                 self._counters.timeouts += 1

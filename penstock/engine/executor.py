@@ -11,7 +11,7 @@ from penstock.engine.handler import Handler, StillRunning, Yields
 from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
-from penstock.errors import CodecError
+from penstock.errors import CodecError, Undecodable
 from penstock.event import AnyEvent
 from penstock.record import Record
 from penstock.signals import Signal
@@ -87,8 +87,17 @@ class Executor:
             if age > self._expires_after:
                 return self._policy.expired(age)
         if self._convert is not None and event.data is not None:
-            event.data = self._convert(event.data)
+            event.data = self._converted(event.data, self._convert)
         return None
+
+    @staticmethod
+    def _converted(data: Any, convert: Callable[[Any], Any]) -> Any:
+        try:
+            return convert(data)
+        except CodecError:
+            raise
+        except Exception as error:  # the app's own class may raise anything
+            raise Undecodable(f"the data does not fit: {type(error).__name__}: {error}") from error
 
     def _given(self, result: Any, attempt: Attempt, run: Run) -> Outcome:
         if isinstance(result, Signal):
@@ -106,11 +115,14 @@ class Executor:
         if isinstance(error, asyncio.CancelledError):
             return self._cancelled(run, error)
         if isinstance(error, StillRunning):
-            self._wedged(run)
+            if not run.abandoned:
+                self._wedged(run)
             return ABANDONED
-        if isinstance(error, Exception | SystemExit):
-            return self._policy.after_error(error, run, self._now())
-        raise error  # KeyboardInterrupt and the like are not the handler's
+        if isinstance(error, KeyboardInterrupt):
+            raise error  # the operator's, not the handler's
+        if isinstance(error, BaseExceptionGroup) and (signal := _signal_in(error)) is not None:
+            return self._policy.after_signal(signal, run, self._now())
+        return self._policy.after_error(error, run, self._now())
 
     def _cancelled(self, run: Run, cancelled: asyncio.CancelledError) -> Outcome:
         if run.abandoned:
@@ -122,3 +134,13 @@ class Executor:
             error = RuntimeError("the handler was cancelled from within")
             error.__cause__ = cancelled
         return self._policy.after_error(error, run, self._now())
+
+
+def _signal_in(group: BaseExceptionGroup[BaseException]) -> Signal | None:
+    """The first signal that a task group wrapped: its tasks may say Reject as well as the handler itself."""
+    for one in group.exceptions:
+        if isinstance(one, Signal):
+            return one
+        if isinstance(one, BaseExceptionGroup) and (found := _signal_in(one)) is not None:
+            return found
+    return None

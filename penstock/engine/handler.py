@@ -40,12 +40,16 @@ class Yields:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A handler ready to run. `data_type` is T of `Event[T]`, None where it is not said."""
+    """A handler ready to run. `data_type` is T of `Event[T]`, None where it is not said.
+
+    `threaded`: it runs on a thread, where cancelling does not reach it.
+    """
 
     call: Call
     setup: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     data_type: Any = None
+    threaded: bool = False
 
 
 def load(topology: Topology, processor: Processor) -> Handler:
@@ -92,13 +96,15 @@ def adapt(found: Any, processor: Processor) -> Handler:
     function = target if inspect.isroutine(target) else type(target).__call__
     two = _takes_context(target, processor)
     call: Call
+    threaded = False
     if inspect.isasyncgenfunction(function):
         call = _generator(target, two=two)
     elif inspect.iscoroutinefunction(function):
         call = target if two else lambda event, _ctx: target(event)
     else:
-        call = _threaded(target, processor, two=two)
-    return Handler(call, _hook(target, "setup", processor), _hook(target, "close", processor), _data_type(function))
+        call, threaded = _threaded(target, processor, two=two), True
+    setup, close = _hook(target, "setup", processor), _hook(target, "close", processor)
+    return Handler(call, setup, close, _data_type(function), threaded)
 
 
 def _instance(found: type, processor: Processor) -> Any:

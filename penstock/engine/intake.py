@@ -143,6 +143,10 @@ class Intake:
         self._paused.discard(state.source)
         self._suspects.forget(state)
 
+    def reopen(self, source: TopicPartition) -> None:
+        """A partition begins anew while it stays assigned: whatever paused it is gone."""
+        self._member.resume([source])
+
     def reapply_pauses(self) -> None:
         """After every assignment: the paused set is derived, and the client forgets it."""
         self._paused.clear()

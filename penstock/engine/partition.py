@@ -61,7 +61,7 @@ class PartitionState:
             progress = Progress()
         self.topic_id = assigned.topic_id
         self.born = progress.born or assigned.partitions
-        self.unclean = progress.unclean + 1
+        self.unclean = progress.unclean + 1 if assigned.start < assigned.end else 1  # nothing unread, nobody to blame
         self.crashed_offset = progress.suspect
         self.suspect: int | None = None
         self.suspicious_until = -1

@@ -72,9 +72,9 @@ class Pool:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if task.cancelled() or self._closed:
+        if self._closed:
             return
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
         if error is not None:
             self._crash(error)
         else:

@@ -43,8 +43,11 @@ class Worker:
         self._intake = parts.intake
         self._committer = parts.committer
         self._execute = parts.executor.execute
-        self._deadlines = Deadlines(parts.dispatch, parts.processor.timeout, clock.monotonic, parts.counters)
+        self._deadlines = Deadlines(
+            parts.dispatch, parts.processor.timeout, clock.monotonic, parts.counters, again=not parts.handler.threaded
+        )
         parts.switch.steps = self
+        parts.committer.on_brake = parts.intake.review
         parts.pool.bind(self.take, self.work)
 
     async def run(self) -> None:
@@ -104,6 +107,8 @@ class Worker:
         parts.intake.refill()
         if self.joined:
             await parts.member.leave()
+        for run in parts.dispatch.running:  # whatever still runs is cancelled below: no attempt is spent
+            run.abandoned = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -201,6 +206,7 @@ class Worker:
             committer.wake()
         if partition.suspicious_until > offset:
             self.parts.suspects.finished(run)
+            self.parts.pool.wake(self._dispatch.waiting)  # clear of suspicion, many may go at once
         else:
             partition.lanes.release(run)
         self._intake.left(run)
@@ -224,7 +230,11 @@ class Worker:
             return True
         if remaining > 0:  # no tier is so short
             run.started = 0.0
-            await asyncio.sleep(remaining)
+            try:
+                await asyncio.sleep(remaining)
+            except asyncio.CancelledError:  # the partition goes
+                self._ended(run, ABANDONED, finished=False)
+                return True
             run.started = self._clock.monotonic()
         if run.due:
             run.lateness = max(self._clock.now() - run.due, 0.0)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.broker.in_memory import InMemoryBroker
+from penstock.broker.in_memory.faults import Faults
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.durations import seconds
@@ -59,18 +60,20 @@ def run_topology(
     http: Callable[[], httpx.AsyncClient] | None = None,
     seed: int = 0,
     start: float = START,
+    faults: Faults | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> T:
     """Run `scenario` against the topology, every processor with `workers` workers, then drain.
 
     `handlers` replaces handlers by processor name; `only` runs these processors alone. `http` is what ctx.http gives
     (an httpx.AsyncClient over a MockTransport, say). `seed` decides assignments and the partition of null keys;
-    `start` is the epoch second at which the virtual clock begins. Raises what the scenario or a worker raises.
+    `start` is the epoch second at which the virtual clock begins; `faults` breaks requests to the broker (see
+    penstock.broker.in_memory.faults). Raises what the scenario or a worker raises.
     """
     declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
 
     async def main(clock: VirtualClock) -> T:
-        app = TestApp(declared, InMemoryBroker(clock, seed=seed), clock, handlers or {}, http)
+        app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
         await app.create_topics()
         async with app.running(only or tuple(declared.processors), workers):
             return await scenario(app)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from penstock.broker.in_memory.faults import Faults
 from penstock.testing.kit import run_topology
 from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
 
@@ -29,7 +30,10 @@ def one_processor(**changes: Any) -> Topology:
 def work() -> Callable[..., Any]:
     """`work(handler, scenario, *, workers=1, **processor_changes)`: run a scenario with this handler."""
 
-    def run(handler: Any, scenario: Any, *, workers: int = 1, seed: int = 0, **changes: Any) -> Any:
-        return run_topology(one_processor(**changes), scenario, handlers={"work": handler}, workers=workers, seed=seed)
+    def run(
+        handler: Any, scenario: Any, *, workers: int = 1, seed: int = 0, faults: Faults | None = None, **changes: Any
+    ) -> Any:
+        topology = one_processor(**changes)
+        return run_topology(topology, scenario, handlers={"work": handler}, workers=workers, seed=seed, faults=faults)
 
     return run
