@@ -68,11 +68,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             if self._threads_busy:
                 return
             raise Deadlock(f"deadlock: nothing is scheduled{self._waiting_tasks()}")
-        scheduled = self._scheduled  # type: ignore[attr-defined]  # the loop's heap of timers, its own field
-        next_timer = scheduled[0].when() if scheduled else 0.0
-        # exactly the timer's time where it is near: adding the difference could fall short of it by a rounding
-        near = abs(next_timer - (self._virtual_now + timeout)) < 1e-6
-        self._virtual_now = next_timer if near else self._virtual_now + timeout
+        self._virtual_now += timeout
 
     def _waiting_tasks(self) -> str:
         names = sorted(task.get_name() for task in asyncio.all_tasks(self))
