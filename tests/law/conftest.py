@@ -287,3 +287,9 @@ def in_memory() -> Keeper:
 def on_kafka(kafka: str) -> Keeper:
     """For what only a real broker can show."""
     return Keeper("kafka", kafka)
+
+
+@pytest.fixture
+def keeper_at() -> Callable[[str], Keeper]:
+    """Kafka under another address: one that a test may kill, or where nobody is."""
+    return lambda bootstrap: Keeper("kafka", bootstrap)

@@ -101,6 +101,7 @@ def test_no_demand_for_longer_than_the_poll_interval_keeps_the_assignment(on_kaf
         await peer.has(10)
         await asyncio.sleep(9)  # what a slow handler does: nothing is asked for meanwhile
         assert len(peer.records) == 10
+        assert peer.member._intake._waiting_records <= 10, "what is polled meanwhile is not piled up"
         assert [word for word, _ in peer.told] == ["assigned"]
         assert time.monotonic() - peer.member.last_polled < 2
         peer.demand(100_000)

@@ -101,9 +101,10 @@ class Commits:
             self._commit_now(consumer, request)
 
     def send_now(self, consumer: Consumer) -> None:
-        """Commit every queued request synchronously. Blocks until the broker answers."""
-        while request := self._next():
-            self._commit_now(consumer, request)
+        """Commit what is queued by now, synchronously. Blocks until the broker answers."""
+        for _ in range(len(self._queue)):
+            if request := self._next():
+                self._commit_now(consumer, request)
 
     def abandon(self) -> None:
         """The partitions were lost: the request in flight may or may not have been made."""

@@ -56,6 +56,7 @@ class Troubles:
 
     def look(self, consumer: Consumer) -> None:
         """To be called now and then: is a conflict lasting, are the brokers back?"""
+        self._admin().poll(0)  # serves its log, which nobody else would
         now = time.monotonic()
         if self._conflict_since is not None and now - self._conflict_since >= CONFLICT_PATIENCE:
             self._conflict_since = None
