@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Awaitable, Callable
 
 from penstock.engine.run import Run
 
+log = logging.getLogger("penstock.pool")
+_UNWIND = 2.0  # seconds a cancelled handler has to let go
 _STREAK = 64  # runs without a pause for breath before the loop gets a turn
 
 
@@ -81,12 +84,15 @@ class Pool:
             self._spawn()
 
     async def close(self) -> None:
-        """End all tasks; whatever still runs is cancelled."""
+        """End all tasks; whatever still runs is cancelled, and left behind where it will not let go."""
         self._closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._tasks:
+            return
+        _, stubborn = await asyncio.wait(self._tasks, timeout=_UNWIND)
+        if stubborn:
+            log.error("%d handlers do not end though they were cancelled; they are left behind", len(stubborn))
 
     @property
     def size(self) -> int:

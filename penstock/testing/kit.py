@@ -75,6 +75,7 @@ def run_topology(
     async def main(clock: VirtualClock) -> T:
         app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
         await app.create_topics()
+        await asyncio.sleep(0.001)  # a run that started at 0 would look as if it had not started
         async with app.running(only or tuple(declared.processors), workers):
             return await scenario(app)
 
