@@ -60,9 +60,17 @@ def _check(response: httpx.Response) -> None:
     if status == 429:
         raise Defer("the model is busy", after=_retry_after(response))
     if status in {400, 413, 422}:
-        raise Reject(f"the model refused the ticket: {status} {response.text[:200]}")
+        raise Reject(f"the model refused the ticket: {status} {_reason(response)}")
     if status != 200:
         raise ModelFailed(f"the model server answered {status}")
+
+
+def _reason(response: httpx.Response) -> str:
+    """What the server says about its refusal, in its own words."""
+    try:
+        return str(response.json()["error"]["message"])[:200]
+    except (ValueError, LookupError, TypeError):
+        return response.text[:200]
 
 
 def _content(response: httpx.Response) -> str:

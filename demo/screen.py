@@ -1,0 +1,114 @@
+"""The live screen: bars and counts that move in place on a terminal, plain lines, one a second at most, elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from demo.board import Board, Look
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_BAR: Final = 40
+_SENTENCES: Final = 9
+
+
+class Screen:
+    """Shows one board until closed. What was said stays on the terminal afterwards."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        self._board = board
+        self._console = console
+        self._said: deque[str] = deque(maxlen=_SENTENCES)
+        self._live = console.is_terminal
+        self._last = ""
+        board.say = self.say
+
+    def say(self, sentence: str) -> None:
+        """One thing that happened, with its time."""
+        line = f"{self._board.elapsed:6.1f} s  {sentence}"
+        self._said.append(line)
+        if self._live:
+            self._console.print(line, highlight=False, markup=False)
+        else:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    @contextlib.asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Show the board while inside."""
+        showing = asyncio.create_task(self._on_terminal() if self._live else self._in_lines())
+        try:
+            yield
+        finally:
+            showing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await showing
+
+    async def _in_lines(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            line = self._board.line()
+            if self._board.looks and line != self._last:
+                self._last = line
+                self._console.print(f"{self._board.elapsed:6.1f} s  {line}", highlight=False, soft_wrap=True)
+
+    async def _on_terminal(self) -> None:
+        from rich.live import Live
+
+        with Live(self._picture(), console=self._console, auto_refresh=False, transient=True) as live:
+            while True:
+                live.update(self._picture(), refresh=True)
+                await asyncio.sleep(0.25)
+
+    def _picture(self) -> RenderableType:
+        from rich.panel import Panel
+        from rich.table import Table
+
+        board = self._board
+        grid = Table.grid(padding=(0, 2))
+        for name, look in board.looks.items():
+            grid.add_row(name, _bar(look), _beside(look))
+        if board.target:
+            grid.add_row("done", _progress(board), f"{board.counted('done')} runs for {board.target} tickets")
+        grid.add_row("", _counts(board), f"{board.elapsed:.0f} s")
+        return Panel(grid, title=board.title or "penstock", title_align="left", border_style="cyan")
+
+
+def _bar(look: Look) -> str:
+    if not look.up:
+        return "[red]" + "x" * _BAR + "[/]"
+    filled = round(_BAR * min(look.in_flight / max(look.concurrency, 1), 1))
+    return f"[green]{'█' * filled}[/][dim]{'░' * (_BAR - filled)}[/]"
+
+
+def _beside(look: Look) -> str:
+    if not look.up:
+        return "[red]down[/]"
+    process = f", pid {look.pid}" if look.pid else ""
+    return f"{look.in_flight} in flight, {look.partitions} partitions{process}"
+
+
+def _progress(board: Board) -> str:
+    filled = round(_BAR * min(board.counted("done") / board.target, 1))
+    return f"[cyan]{'█' * filled}[/][dim]{'░' * (_BAR - filled)}[/]"
+
+
+def _counts(board: Board) -> str:
+    return (
+        f"in flight [bold]{board.in_flight}[/]   retried {board.counted('retried', '')}   "
+        f"dead letters {board.counted('dead_lettered', '')}"
+    )
+
+
+def summary(console: Console, title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """The table at the end."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
