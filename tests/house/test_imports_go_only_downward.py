@@ -131,32 +131,23 @@ def test_third_party_comes_in_by_its_own_door(package):
     assert wrong == [], f"only {', '.join(DOORS[package])} may import {package}"
 
 
-@pytest.mark.parametrize("folder", ["processors", "connectors", "demo"])
+@pytest.mark.parametrize("folder", ["processors", "connectors"])
 def test_the_app_uses_the_public_door_only(folder):
-    """`processors/` and `connectors/` can be copied to another app; the demonstration also uses the testing kit."""
-    also = ("penstock.testing",) if folder == "demo" else ("penstock.extensions", "penstock.agents")
-    faces = ("penstock.local_kafka", "penstock.cli", "penstock.topology", "penstock.broker", "penstock.deploy")
-    allowed = (*also, *faces, "penstock.errors", "penstock.dead_letter") if folder == "demo" else also
+    """So its files can be copied to another app, and prove that the public names are enough."""
+    doors = ("penstock", "penstock.extensions", "penstock.agents")
+    public = set(_public())
     wrong = []
     for one in imports(folder):
-        if one.target.split(".")[0] != "penstock" or one.target == "penstock":
+        if one.target.split(".")[0] != "penstock":
             continue
-        if not one.target.startswith(allowed):
-            wrong.append(f"{one.place}: {one.target}")
+        if not any(one.target == door or one.target.startswith(f"{door}.") for door in doors[1:]):
+            wrong += [f"{one.place}: {one.target}"] if one.target != "penstock" else []
+            wrong += [f"{one.place}: {name} is not public" for name in one.names if name not in public]
 
     assert wrong == []
-    public = set(_public())
-    private = [
-        f"{one.place}: {name}"
-        for one in imports(folder)
-        if one.target == "penstock"
-        for name in one.names
-        if name not in public
-    ]
-    assert private == []
 
 
-def test_only_the_command_line_and_the_demonstration_use_click():
+def test_agents_draw_no_terminal():
     wrong = [
         one.place
         for folder in ("processors", "connectors")
