@@ -121,7 +121,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
     pool = Pool(processor.concurrency, switch.fail)
     committer = Committer(ground.member, ground.partitions, counters)
     suspects = Suspects(committer, processor.concurrency, switch.put)
-    intake = _intake(ground, suspects, pool)
+    intake = _intake(ground, suspects)
     hand_off = HandOff(ground.producer, counters, ground.own_topics.restore)
     identify = _identifier(ground.opener, processor.group_id, ground.cluster_id)
     return Parts(
@@ -146,7 +146,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
     )
 
 
-def _intake(ground: _Ground, suspects: Suspects, pool: Pool) -> Intake:
+def _intake(ground: _Ground, suspects: Suspects) -> Intake:
     dispatch = ground.dispatch
     return Intake(
         ground.member,
@@ -156,7 +156,7 @@ def _intake(ground: _Ground, suspects: Suspects, pool: Pool) -> Intake:
         ground.counters,
         ground.clock,
         ground.processor.concurrency,
-        lambda: pool.wake(dispatch.waiting),
+        ground.switch.wake,
     )
 
 

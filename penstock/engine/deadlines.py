@@ -35,12 +35,13 @@ class Deadlines:
     async def watch(self) -> None:
         """Sweep for ever; while nothing runs, wait without a timer."""
         while True:
-            if not self._dispatch.running:
+            await self._work.wait()
+            await asyncio.sleep(self.interval)
+            if self._dispatch.running:
+                self.sweep()
+            else:
                 self.idle = True
                 self._work.clear()
-                await self._work.wait()
-            await asyncio.sleep(self.interval)
-            self.sweep()
 
     def sweep(self) -> None:
         """Cancel what is overdue."""

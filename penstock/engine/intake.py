@@ -115,6 +115,8 @@ class Intake:
             state.in_flight_bytes -= size
             self.bytes -= size
         self.in_flight -= 1
+        if self._asked <= 0 and len(self._dispatch.ready) * 2 <= self._ready_wanted:
+            self.refill()
         if self._paused and state.source in self._paused:
             self.review(state)
 
@@ -131,10 +133,6 @@ class Intake:
         if wanted != self._asked:
             self._asked = max(wanted, 0)
             self._member.demand(self._asked)
-
-    def hungry(self) -> bool:
-        """Whether `refill` is worth calling: nothing is asked for, and little is ready."""
-        return self._asked <= 0 and len(self._dispatch.ready) * 2 <= self._ready_wanted
 
     def forget(self, state: PartitionState) -> None:
         """The partition is no longer this worker's: its records leave the bounds."""

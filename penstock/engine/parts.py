@@ -32,6 +32,10 @@ log = logging.getLogger("penstock.worker")
 class Steps(Protocol):
     """The worker's own steps that its parts call."""
 
+    def wake(self) -> None:
+        """Let what is ready begin."""
+        ...
+
     def put(self, run: Run) -> None:
         """Queue a run that already has its lane."""
         ...
@@ -49,6 +53,10 @@ class Switch:
     """Stands for the worker while its parts are built, and passes on to it afterwards."""
 
     steps: Steps
+
+    def wake(self) -> None:
+        """See Steps."""
+        self.steps.wake()
 
     def put(self, run: Run) -> None:
         """See Steps."""
