@@ -45,10 +45,11 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """No further attempt."""
+    """No further attempt. `attempted`: an attempt was made and counts; else it is the event that cannot be run."""
 
     reason: Reason
     failure: Failure
+    attempted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class RetryPolicy:
         """The outcome of an attempt that ended in `error`; `now` in epoch seconds."""
         failure = failure_of(error, self.processor.name, self.app)
         if isinstance(error, Undecodable):
-            return DeadLettered("undecodable", failure)
+            return DeadLettered("undecodable", failure, attempted=False)
         if isinstance(error, UnknownSchema):
             return self._deferred(SCHEMA_WAIT, failure, run, now)
         if isinstance(error, Unencodable | SendRefused):
@@ -53,11 +53,12 @@ class RetryPolicy:
     def crashed(self) -> Outcome:
         """For the record that ran alone when its process died."""
         message = "the process died while only this record of its partition was running"
-        return DeadLettered("crashed", self._said("ProcessDied", message))
+        return DeadLettered("crashed", self._said("ProcessDied", message), attempted=False)
 
     def expired(self, age: float) -> Outcome:
         """For an event older than `expires_after`; `age` in seconds."""
-        return DeadLettered("expired", self._said("Expired", f"the event was {age:.0f} s old when its turn came"))
+        failure = self._said("Expired", f"the event was {age:.0f} s old when its turn came")
+        return DeadLettered("expired", failure, attempted=False)
 
     def _retried(self, after: float | None, failure: Failure, run: Run, now: float) -> Outcome:
         retry = self.processor.retry
@@ -69,7 +70,9 @@ class RetryPolicy:
         return Retried(backoff_delay(retry, attempt) if after is None else after, failure)
 
     def _deferred(self, after: float, failure: Failure, run: Run, now: float) -> Outcome:
-        return DeadLettered("expired", failure) if self._too_old(run, now) else Deferred(after, failure)
+        if self._too_old(run, now):
+            return DeadLettered("expired", failure, attempted=False)
+        return Deferred(after, failure)
 
     def _too_old(self, run: Run, now: float) -> bool:
         return bool(run.first_failure) and now - run.first_failure / 1000 >= self.processor.retry.max_age

@@ -18,7 +18,6 @@ from penstock.topology.model import Processor
 
 log = logging.getLogger("penstock.run")
 IN_LANE = 5.0  # seconds: a shorter deferral waits in its lane, in memory
-_NEVER_RAN = frozenset({"undecodable", "expired", "crashed"})
 
 
 class Settle:
@@ -86,7 +85,7 @@ class Settle:
         await self._hand_off.certainly(run, hop_record(run, topic))
 
     async def _bury(self, run: Run, outcome: DeadLettered) -> None:
-        if outcome.reason not in _NEVER_RAN:
+        if outcome.attempted:
             run.attempts += 1
         if not run.first_failure:
             run.first_failure = round(self._clock.now() * 1000)
