@@ -51,11 +51,15 @@ class Opener:
                 content_type = value
             elif name == "ce_dataschema":
                 dataschema = value
-        origin = self.origin_of(record)
+        topic = record.topic
+        origin = None  # nearly always the record itself: worked out when asked for
+        if self._own.get(topic, True):
+            origin = self.origin_of(record)
+            topic = origin.topic
         value = record.value
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
-            return self._open_structured(record, origin, content_type)
-        type_ = self._type(said, origin.topic)
+            return self._open_structured(record, self.origin_of(record), content_type)
+        type_ = self._type(said, topic) if said else self._types.get(topic, "")
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
 
     def glance(self, record: Record) -> Event[None]:
