@@ -133,9 +133,10 @@ async def look(
     """The entry at a position, and what the replay topic says of it (nothing: it waits); None where there is none."""
     handled = Handled(broker, group_id)
     await handled.refresh()
+    found = None
     async for letter in read(broker, await stretch(broker, group_id, Filters(position=position)), declared):
-        return letter, handled.of(letter.position, letter.run_id)
-    return None
+        found = letter, handled.of(letter.position, letter.run_id)  # one record; to the end, so that the scan is closed
+    return found
 
 
 def dead_letter(record: Record, declared: Declared = NOTHING_DECLARED) -> DeadLetter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -105,7 +106,9 @@ class WorkerCollector:
         from prometheus_client.core import CounterMetricFamily
 
         runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
-        for outcome, count in (("done", snapshot.counters.done), *snapshot.counters.outcomes.items()):
+        outcomes = Counter(snapshot.counters.outcomes)
+        outcomes["done"] += snapshot.counters.done  # counted apart where nothing was emitted
+        for outcome, count in outcomes.items():
             runs.add_metric([*values, outcome], count)
         yield runs
         letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])

@@ -18,7 +18,7 @@ from penstock.deploy.local_workers import announced
 from penstock.engine.assembly import build
 from penstock.engine.handler import load
 from penstock.engine.worker import Worker
-from penstock.errors import HandlerStuck, PenstockError, TopologyError
+from penstock.errors import HandlerError, HandlerStuck, PenstockError, TopologyError
 from penstock.service import logs
 from penstock.service.health import HealthServer, Pulse
 from penstock.service.metrics import WorkerCollector
@@ -45,8 +45,8 @@ def broker_for(topology: Topology) -> Broker:
 def run_worker(topology: Topology, processor: str, *, port: int | None = None, log_format: str = "text") -> int:
     """Run one worker in the foreground until SIGTERM or SIGINT; returns the exit code.
 
-    0 after a drain, 1 for an error, 70 when a thread would not end. `port` serves health and metrics (0: a free one,
-    None: none).
+    0 after a drain, 1 for an error, 70 when a thread would not end. Raises TopologyError and HandlerError, which the
+    same configuration would raise again. `port` serves health and metrics (0: a free one, None: none).
     """
     logs.configure(log_format)
     if processor not in topology.processors:
@@ -59,7 +59,7 @@ def run_worker(topology: Topology, processor: str, *, port: int | None = None, l
         log.critical("%s", error)
         sys.stderr.flush()
         os._exit(EXIT_STUCK)  # its threads would be joined otherwise, for ever
-    except TopologyError:
+    except (TopologyError, HandlerError):
         raise
     except PenstockError as error:
         log.critical("%s", error)
