@@ -1,0 +1,193 @@
+"""Where the checker looks in: at the broker's log and coordinator, at each worker's member and producer, and inside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from penstock.broker.contract import Assigned, Commit, GroupListener
+from penstock.broker.in_memory import InMemoryBroker
+from penstock.record import Outgoing, Position, Record, TopicPartition
+from tests.simulation.checker import GROUP, SOURCE, Checker
+from tests.simulation.ledger import Life
+
+
+def watch_broker(broker: InMemoryBroker, checker: Checker) -> None:
+    """Let the checker hear of every append, commit and expulsion."""
+    log, group = broker._log, broker._coordinator.group(GROUP)
+    append, commit, remove = log.append, group.commit, group.remove
+
+    def watched_append(record: Outgoing, partition: int) -> Position:
+        at = append(record, partition)
+        if record.topic != SOURCE:
+            checker.appended(log.existing(TopicPartition(at.topic, at.partition)).records[-1])
+        return at
+
+    def watched_commit(member: str, commits: Sequence[Commit]) -> Any:
+        before = dict(group.committed)
+        refused = commit(member, commits)
+        checker.committed = group.committed
+        for one in commits:
+            partition = log.partition(one.partition)
+            if one.partition not in refused and partition is not None:
+                checker.commit_made(one, before.get(one.partition), partition.records, partition.high)
+        return refused
+
+    def watched_remove(member: str) -> None:
+        life = next((one for one in checker.ledger.lives if one.member._id == member), None)
+        if life is not None and group.seated(member) and not life.crashed  and not life.member._leaving:
+            checker.cut_off(life, "was expelled")
+        remove(member)
+
+    log.append = watched_append
+    group.commit = watched_commit
+    group.remove = watched_remove
+
+
+def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
+    """Let the checker hear of everything between one worker and its broker."""
+    member, producer = life.member, life.worker.parts.producer
+    join, commit, send = member.join, member.commit, producer.send
+    pause, resume = member.pause, member.resume
+
+    async def watched_join(topics: Collection[str], listener: GroupListener) -> None:
+        await join(topics, Watch(listener, life, checker, forgetful=forgetful))
+
+    async def watched_commit(commits: Sequence[Commit]) -> Any:
+        checker.commit_asked(life, commits)
+        look_inside(life, checker)
+        return await commit(commits)
+
+    def watched_send(record: Outgoing) -> asyncio.Future[Position]:
+        checker.send_asked(life, record)
+        return send(record)
+
+    def watched_pause(partitions: Collection[TopicPartition]) -> None:
+        life.paused.update(partitions)
+        pause(partitions)
+
+    def watched_resume(partitions: Collection[TopicPartition]) -> None:
+        life.paused.difference_update(partitions)
+        resume(partitions)
+
+    replaced: Any = member
+    replaced.join, replaced.commit, replaced.pause, replaced.resume = (
+        watched_join,
+        watched_commit,
+        watched_pause,
+        watched_resume,
+    )
+    life.worker.parts.producer.send = watched_send
+
+
+class Watch:
+    """A GroupListener before the engine's own."""
+
+    def __init__(self, listener: GroupListener, life: Life, checker: Checker, *, forgetful: bool) -> None:
+        self._listener = listener
+        self._life = life
+        self._checker = checker
+        self._forgetful = forgetful
+
+    def received(self, records: Sequence[Record]) -> None:
+        """See GroupListener."""
+        self._listener.received(records)
+        look_inside(self._life, self._checker)
+
+    async def assigned(self, partitions: Sequence[Assigned]) -> None:
+        """See GroupListener. A forgetful client no longer knows what was paused, as an eager one does not."""
+        for one in partitions:
+            self._checker.assigned(self._life, one)
+        if self._forgetful:
+            self._life.member.resume(list(self._life.paused))
+        self._life.in_assigned = True  # nothing is delivered meanwhile
+        await self._listener.assigned(partitions)
+        self._life.in_assigned = False
+        look_inside(self._life, self._checker)
+
+    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        """See GroupListener."""
+        asked_at = asyncio.get_running_loop().time()
+        self._life.leaving.update(partitions)
+        await self._listener.revoked(partitions)
+        for one in partitions:
+            self._life.paused.discard(one)
+            self._checker.handed_over(self._life, one, asked_at)
+        look_inside(self._life, self._checker)
+
+    def lost(self, partitions: Collection[TopicPartition]) -> None:
+        """See GroupListener."""
+        self._listener.lost(partitions)
+        for one in partitions:
+            self._life.paused.discard(one)
+            self._checker.lost(self._life, one)
+        look_inside(self._life, self._checker)
+
+    def truncated(self, partition: TopicPartition, next_offset: int, lost: int) -> None:
+        """See GroupListener."""
+        self._listener.truncated(partition, next_offset, lost)
+
+    def disturbed(self, problem: str) -> None:
+        """See GroupListener."""
+        self._listener.disturbed(problem)
+
+    def failed(self, error: Exception) -> None:
+        """See GroupListener."""
+        self._checker.fail("error", f"the member of {self._life.name} failed: {error!r}")
+        self._listener.failed(error)
+
+
+def look_inside(life: Life, checker: Checker) -> None:
+    """Whether the worker's counters say what is true; cheap, so it is asked at every step."""
+    if life.crashed or life.ended:
+        return
+    parts = life.worker.parts
+    intake, dispatch, states = parts.intake, parts.dispatch, list(parts.partitions.values())
+    in_flight = sum(state.tracker.unfinished - len(state.gate or ()) for state in states)
+    if intake.in_flight != in_flight:
+        checker.fail("counts", f"{life.name} counts {intake.in_flight} in flight, {in_flight} are")
+    held = sum(state.in_flight_bytes for state in states)
+    if intake.bytes != held:
+        checker.fail("counts", f"{life.name} counts {intake.bytes} bytes, {held} are held")
+    own = sum(run.partition.own for run in dispatch.running)
+    if dispatch.running_own != own:
+        checker.fail("counts", f"{life.name} counts {dispatch.running_own} own runs, {own} run")
+    for state in states:
+        running = sum(run.partition is state for run in dispatch.running)
+        if state.running != running:
+            checker.fail("counts", f"{life.name} counts {state.running} runs of {state.source}, {running} run")
+        if state.gate and state.dispatching and not life.in_assigned and state.source not in life.paused:
+            checker.fail("gate-paused", f"{life.name} reads on in {state.source}, whose records wait")
+    bound = checker.plan.bound
+    if bound and intake.in_flight > bound:
+        checker.fail("bounds", f"{life.name} holds {intake.in_flight} records, {bound} are allowed")
+
+
+def leaks(life: Life) -> list[str]:
+    """What a quiet worker still holds."""
+    parts = life.worker.parts
+    intake, dispatch = parts.intake, parts.dispatch
+    found = {
+        "records in flight": intake.in_flight,
+        "bytes": intake.bytes,
+        "runs held in lanes": intake.held,
+        "handlers": len(dispatch.running),
+        "own runs": dispatch.running_own,
+        "ready runs": dispatch.waiting,
+        "paused partitions": intake.paused,
+        "paused at the client": len(life.paused),
+        "hand-offs waiting": parts.hand_off.waiting,
+        "records sent": parts.producer.outstanding,
+        "suspects": len(parts.suspects._queue) + (parts.suspects._current is not None),
+        "pool tasks too many": max(parts.pool.size - parts.processor.concurrency, 0),
+    }
+    for state in parts.partitions.values():
+        found[f"unfinished of {state.source}"] = state.tracker.unfinished
+        found[f"lanes of {state.source}"] = len(state.lanes)
+        found[f"waiting in lanes of {state.source}"] = state.lanes.waiting
+        found[f"gate of {state.source}"] = len(state.gate or ())
+        found[f"running of {state.source}"] = state.running
+        found[f"bytes of {state.source}"] = state.in_flight_bytes
+        found[f"held back of {state.source}"] = len(state.held_back)
+    return [f"{count} {what}" for what, count in found.items() if count]
