@@ -80,7 +80,7 @@ class Intake:
                 self._admit(Run(record, state), state)
         for one in touched:
             self.review(one)
-        if self._asked * 2 <= self._ready_wanted:
+        if self._asked * 2 <= self._ready_wanted or self.bytes >= MOST_BYTES:
             self.refill()
         self._wake()
 
@@ -146,8 +146,9 @@ class Intake:
         self._member.resume([source])
 
     def reapply_pauses(self) -> None:
-        """After every assignment: the paused set is derived, and the client forgets it."""
-        self._paused.clear()
+        """After every assignment: the client may have forgotten its pauses, or kept them; say them again, then review."""
+        self._paused.intersection_update(self._partitions)
+        self._member.pause([source for source in self._partitions if source in self._paused])
         for state in self._partitions.values():
             self.review(state)
 
