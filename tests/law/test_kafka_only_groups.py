@@ -129,6 +129,33 @@ def test_a_member_without_demand_still_hands_over(on_kafka, speaking):
     on_kafka.run(law)
 
 
+def test_a_pause_and_what_it_held_back_end_with_the_assignment(on_kafka, speaking):
+    async def law(stage):
+        topic, group = await stage.topic(2), stage.name("group")
+        sources = [TopicPartition(topic, number) for number in range(2)]
+        for source in sources:
+            await stage.fill(source, 20)
+        first = stage.peer(group, **speaking)
+
+        async def pause_at_once(partitions):
+            first.member.pause([one.partition for one in partitions])
+
+        first.on_assigned = pause_at_once
+        await first.join(topic)
+        await first.owns(*sources)
+        first.on_assigned = None
+        second = await stage.peer(group, **speaking).join(topic)
+        await stage.until(lambda: len(second.owned) == 1 and len(first.owned) == 1, "both own one partition")
+        (moved,) = second.owned
+        await second.has(20)
+        await second.member.leave()
+        await stage.until(lambda: moved in first.owned, "the first has it again")
+        await first.has(20)
+        assert first.offsets(moved) == list(range(20))
+
+    on_kafka.run(law)
+
+
 def test_a_partition_added_to_a_running_group_is_read_from_its_beginning(on_kafka, speaking):
     async def law(stage):
         topic = await stage.topic(1)

@@ -208,8 +208,8 @@ class PollThread:
             # After a failed fetch the partition is not being read at all, and cannot be sought in.
             self._consumer.incremental_unassign([position])
             self._consumer.incremental_assign([position])
-            self._paused.discard(slot.source)
-            self._apply_pauses()
+            self._rebalance.fresh.add(slot.source)  # for its pause
+            self._assignment_changed()
         slot.broken = False
 
     def _error(self, message: Message[Any, Any]) -> None:
@@ -258,14 +258,16 @@ class PollThread:
     def _assignment_changed(self) -> None:
         self.ends = {slot.source: slot.end for slot in self._slots.values()}
         self._paused.intersection_update(self._slots)
-        self._paused.difference_update(self._rebalance.fresh)  # an assignment begins unpaused in the client
+        # Measured: the client remembers a pause over unassigning and assigning again. So it is undone by name.
+        self._paused.update(self._rebalance.fresh)
         self._apply_pauses()
 
     def _apply_pauses(self) -> None:
         """Make the client's pauses what they must be: the engine's, and everything while there is no demand."""
         self._pauses_of = engine = self._intake.paused_now
         wanted = {one for one in self._slots if self._starved or one in engine}
-        if more := wanted - self._paused:
+        fresh = self._rebalance.fresh
+        if more := {one for one in wanted if one in fresh or one not in self._paused}:
             self._consumer.pause([KafkaPartition(*one) for one in more])
         if fewer := self._paused - wanted:
             self._consumer.resume([KafkaPartition(*one) for one in fewer])
