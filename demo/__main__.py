@@ -70,14 +70,14 @@ async def _until_stopped(work: Coroutine[Any, Any, int]) -> int:
 
 async def _demonstrate(console: Console, path: Path | None, *, in_memory: bool) -> int:
     run = secrets.token_hex(3)
-    tickets = from_csv(path, run) if path else generated(run, COUNT, BROKEN)
+    tickets, left_out = from_csv(path, run) if path else (generated(run, COUNT, BROKEN), 0)
     board = Board(WATCHED)
     screen = Screen(board, console)
     with _kafka(board.say, in_memory=in_memory) as found:
         async with _model(needed=path is None) as server, screen.shown():
             if path:
                 by = f"the model {agents_model.name()}" if agents_model.configured() else "rules; no model key is set"
-                board.say(f"{len(tickets):,} tickets of {path.name}; triage is by {by}")
+                board.say(f"{len(tickets):,} tickets of {path.name} ({left_out} rows without text); triage is by {by}")
             stage = _stage(console, board, in_memory=not found)
             try:
                 board.say("starting the desk's workers")
@@ -133,7 +133,7 @@ def _kafka(say: Callable[[str], None], *, in_memory: bool) -> Iterator[bool]:
     try:
         kafka = local_kafka.start(DATA, usual_port(DATA), say=say)
     except LocalKafkaError as error:
-        say(f"no Kafka here: {error.message.splitlines()[0]}")
+        say(f"no Kafka here: {error.message.splitlines()[0]:.150}")
         if error.hint:
             say(f"  {error.hint}")
         yield False

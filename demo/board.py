@@ -75,7 +75,8 @@ class Board:
     def line(self) -> str:
         """Everything in one line, for a screen that is none."""
         workers = ", ".join(
-            f"{name} {look.in_flight}" if look.up else f"{name} down" for name, look in self.looks.items()
+            f"{name}: {look.in_flight} on {look.partitions} partitions" if look.up else f"{name}: down"
+            for name, look in self.looks.items()
         )
         return (
             f"in flight {self.in_flight} ({workers}) | triage runs done {self.counted('done')}, "

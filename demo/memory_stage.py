@@ -74,6 +74,8 @@ class MemoryStage:
         self._tasks[name] = asyncio.create_task(self._workers[name].run())
 
     def _hear(self, worker: str, report: AttemptReport) -> None:
+        if worker not in self._workers:
+            return  # the dead do not speak, though a task of theirs may come to its end
         self._board.attempt(worker, report.processor, report.outcome, report.position.partition)
 
     async def looks(self, processor: str) -> Mapping[str, Look]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +12,7 @@ from demo.board import Board, Look
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_BAR: Final = 40
-_SENTENCES: Final = 9
+_BAR: Final = 28  # it must fit into 80 columns
 
 
 class Screen:
@@ -23,7 +21,6 @@ class Screen:
     def __init__(self, board: Board, console: Console) -> None:
         self._board = board
         self._console = console
-        self._said: deque[str] = deque(maxlen=_SENTENCES)
         self._live = console.is_terminal
         self._last = ""
         board.say = self.say
@@ -31,11 +28,7 @@ class Screen:
     def say(self, sentence: str) -> None:
         """One thing that happened, with its time."""
         line = f"{self._board.elapsed:6.1f} s  {sentence}"
-        self._said.append(line)
-        if self._live:
-            self._console.print(line, highlight=False, markup=False)
-        else:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=not self._live)
 
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -65,17 +58,18 @@ class Screen:
                 await asyncio.sleep(0.25)
 
     def _picture(self) -> RenderableType:
+        from rich.console import Group
         from rich.panel import Panel
         from rich.table import Table
 
         board = self._board
         grid = Table.grid(padding=(0, 2))
         for name, look in board.looks.items():
-            grid.add_row(name, _bar(look), _beside(look))
+            grid.add_row(name, _bar(look), _beside(look), f"pid {look.pid}" if look.pid else "")
         if board.target:
             grid.add_row("done", _progress(board), f"{board.counted('done')} runs for {board.target} tickets")
-        grid.add_row("", _counts(board), f"{board.elapsed:.0f} s")
-        return Panel(grid, title=board.title or "penstock", title_align="left", border_style="cyan")
+        counts = _counts(board)
+        return Panel(Group(grid, counts), title=board.title or "penstock", title_align="left", border_style="cyan")
 
 
 def _bar(look: Look) -> str:
@@ -88,8 +82,7 @@ def _bar(look: Look) -> str:
 def _beside(look: Look) -> str:
     if not look.up:
         return "[red]down[/]"
-    process = f", pid {look.pid}" if look.pid else ""
-    return f"{look.in_flight} in flight, {look.partitions} partitions{process}"
+    return f"{look.in_flight} in flight, {look.partitions} partitions"
 
 
 def _progress(board: Board) -> str:
@@ -99,8 +92,8 @@ def _progress(board: Board) -> str:
 
 def _counts(board: Board) -> str:
     return (
-        f"in flight [bold]{board.in_flight}[/]   retried {board.counted('retried', '')}   "
-        f"dead letters {board.counted('dead_lettered', '')}"
+        f"[bold]{board.in_flight}[/] in flight (most: {board.peak})   {board.counted('retried', '')} retried   "
+        f"{board.counted('dead_lettered', '')} dead letters   {board.elapsed:.0f} s"
     )
 
 

@@ -52,16 +52,20 @@ def generated(run: str, count: int, broken: int = 0) -> tuple[Ticket, ...]:
     )
 
 
-def from_csv(path: Path, run: str) -> tuple[Ticket, ...]:
-    """A ticket for each row: column `text`, and `category` where there is one. Raises PenstockError."""
+def from_csv(path: Path, run: str) -> tuple[tuple[Ticket, ...], int]:
+    """A ticket for each row, and how many rows had no text. Columns: `text`, and `category` where there is one.
+
+    Raises PenstockError.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = tuple(_rows(csv.DictReader(file), run))
+            rows = tuple(_rows(csv.DictReader(file), run))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PenstockError(f"{path} cannot be read: {error}", "give a CSV file, in UTF-8") from error
+    found = tuple(ticket for ticket in rows if ticket.text)
     if not found:
         raise PenstockError(f"{path} holds no tickets", "one row a ticket, under a column `text`")
-    return found
+    return found, len(rows) - len(found)
 
 
 def _rows(reader: csv.DictReader[str], run: str) -> Iterator[Ticket]:
@@ -69,9 +73,9 @@ def _rows(reader: csv.DictReader[str], run: str) -> Iterator[Ticket]:
     if "text" not in names:
         raise PenstockError(f"the file has no column `text`; it has {', '.join(names) or 'none'}")
     for number, row in enumerate(reader):
-        text = (row["text"] or "").strip()
-        if text:
-            yield Ticket(f"{run}-{number:04}", _customer(number), text, right_area(row.get("category")))
+        yield Ticket(
+            f"{run}-{number:04}", _customer(number), (row["text"] or "").strip(), right_area(row.get("category"))
+        )
 
 
 def right_area(category: str | None) -> str | None:
