@@ -1,0 +1,116 @@
+"""An event that kills its process is found after three deaths and ends as `crashed`; the others are done."""
+
+import asyncio
+from collections import Counter
+
+POISON = 13
+
+
+async def survive(app, deaths):
+    """Start a worker after each death, until none dies any more; returns how many died."""
+    died = 0
+    while True:
+        worker = app.workers[-1] if app.workers else await app.start("work")
+        for _ in range(600):
+            if deaths.is_set():
+                break
+            await asyncio.sleep(0.1)
+        else:
+            return died
+        deaths.clear()
+        died += 1
+        app.crash(worker)
+
+
+def test_killer_of_its_process_ends_as_crashed(work):
+    calls, deaths = Counter(), None
+
+    async def handler(event, ctx):
+        calls[event.data] += 1
+        if event.data == POISON:
+            deaths.set()
+            await asyncio.sleep(1000)
+
+    async def scenario(app):
+        nonlocal deaths
+        deaths = asyncio.Event()
+        for n in range(200):
+            await app.send("src", n, key=f"k{n}")
+        await asyncio.sleep(0.5)
+        died = await survive(app, deaths)
+        await app.settled()
+        (letter,) = app.dead_letters("work")
+        assert (letter.value, letter.header("penstock-reason")) == (b"13", b"crashed")
+        assert 3 <= died <= 4
+        assert calls[POISON] == died
+        assert set(calls) == set(range(200))
+        assert not any(one.is_suspicious for one in app.workers[0].parts.partitions.values())
+
+    work(handler, scenario, output=None)
+
+
+def test_an_ordinary_crash_costs_nothing_of_this(work):
+    running = most = 0
+
+    async def handler(event, ctx):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(2)
+        running -= 1
+
+    async def scenario(app):
+        nonlocal running, most
+        for _ in range(5):  # idle workers that die leave nobody to blame
+            await asyncio.sleep(20)
+            app.crash(app.workers[0])
+            await app.start("work")
+        await asyncio.sleep(20)
+        for n in range(40):
+            await app.send("src", n)
+        await asyncio.sleep(3)
+        app.crash(app.workers[0])
+        running = most = 0
+        await app.start("work")
+        await app.settled()
+        assert most == 20
+        assert app.dead_letters("work") == []
+
+    work(handler, scenario, output=None)
+
+
+def test_after_the_suspects_all_run_at_once_again(work):
+    running = most = 0
+    deaths, poisoned = None, True
+
+    async def handler(event, ctx):
+        nonlocal running, most
+        if event.data == POISON and poisoned:
+            deaths.set()
+            await asyncio.sleep(1000)
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(1)
+        running -= 1
+
+    async def scenario(app):
+        nonlocal deaths, poisoned, running, most
+        deaths = asyncio.Event()
+        await app.send("src", POISON, key="p")
+        await survive_twice(app, deaths)
+        poisoned, running, most = False, 0, 0
+        for n in range(1000, 1200):
+            await app.send("src", n, key=None)
+        await app.start("work")
+        await app.settled()
+        assert most == 20
+
+    async def survive_twice(app, deaths):
+        for _ in range(2):
+            await deaths.wait()
+            deaths.clear()
+            app.crash(app.workers[0])
+            if _ == 0:
+                await app.start("work")
+
+    work(handler, scenario, output=None)
