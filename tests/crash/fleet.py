@@ -15,8 +15,9 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 
@@ -26,6 +27,7 @@ from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.record import TopicPartition
 from penstock.topology.reader import read
+from tests.crash.commit_log import commit_log
 from tests.crash.ledger import Fault, Ledger
 from tests.crash.load import Load
 
@@ -136,6 +138,16 @@ class Fleet:
         self.ledger.faults.append(fault)
         return fault
 
+    def freeze(self, worker: Worker) -> Fault:
+        """SIGSTOP: alive for the system, silent for the broker. Note the fault with `thaw`."""
+        worker.signal(signal.SIGSTOP)
+        return Fault(time.monotonic(), frozenset({worker.pid}))
+
+    def thaw(self, worker: Worker, frozen: Fault, learns_within: float) -> None:
+        """SIGCONT; the worker has so many seconds to learn that its partitions went to others."""
+        self.ledger.faults.append(replace(frozen, until=time.monotonic() + learns_within))
+        worker.signal(signal.SIGCONT)
+
     def stop(self, *workers: Worker) -> None:
         """SIGTERM, and a clean end."""
         for worker in workers:
@@ -162,7 +174,7 @@ class Fleet:
         shares = [member.partitions for member in group.members] if group.protocol == "classic" else owned
         return group.state == "stable" and len(shares) == living and whole and all(shares)
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -200,6 +212,10 @@ class Fleet:
         """The group's offsets on the source."""
         found = self.ask(lambda admin: admin.committed(self.group))
         return {one: commit.offset for one, commit in found.items() if one.topic == self.topic}
+
+    def commits(self) -> dict[TopicPartition, list[int]]:
+        """Every offset the group ever committed for each partition, in order, from the broker's own topic."""
+        return {one: offsets for (group, one), offsets in commit_log(self.bootstrap).items() if group == self.group}
 
     def metric(self, name: str, *workers: Worker) -> float:
         """A metric, summed over living workers (all, or these) and labels."""

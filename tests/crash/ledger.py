@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -29,10 +30,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A moment at which processes went away: what they had in hand then may be done twice."""
+    """A moment at which processes went away: what they had in hand then may be done twice.
+
+    Those that come back without knowing that they were gone learn it by `until`; what they start before may repeat too.
+    """
 
     time: float
     pids: frozenset[int]
+    until: float = 0.0
 
 
 class Ledger:
@@ -94,7 +99,7 @@ class Ledger:
             (n, attempt)
             for (n, attempt, pid), (start, end) in spans.items()
             for fault in self.faults
-            if pid in fault.pids and start <= fault.time and end > fault.time - within
+            if pid in fault.pids and start <= max(fault.time, fault.until) and end > fault.time - within
         }
 
     def forbidden(self, within: float) -> list[Line]:
@@ -128,4 +133,4 @@ class Ledger:
 
 
 def _descending(lines: list[Line]) -> Iterable[tuple[Line, Line]]:
-    return [(first, then) for first, then in zip(lines, lines[1:], strict=False) if then.n < first.n]
+    return [(first, then) for first, then in itertools.pairwise(lines) if then.n < first.n]

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from confluent_kafka import Producer
 
@@ -30,8 +30,18 @@ class Load:
     """Sends `what(number, chance)` with keys in turn by chance. Use as a context: leaving stops and flushes."""
 
     def __init__(
-        self, bootstrap: str, topic: str, ledger: Ledger, seed: int, *, rate: float, what: What = quick, keys: int = 40
+        self,
+        bootstrap: str,
+        topic: str,
+        ledger: Ledger,
+        seed: int,
+        *,
+        rate: float,
+        what: What = quick,
+        keys: int = 40,
+        first: int = 0,
     ) -> None:
+        """`rate` is records a second while inside the context, numbered from `first`."""
         self._topic = topic
         self._ledger = ledger
         self._chance = random.Random(seed)
@@ -52,7 +62,7 @@ class Load:
                 "log_level": 0,
             }
         )
-        self._next = 0
+        self._next = first
 
     def send(self, count: int = 1, *, what: What | None = None, key: str | None = "", **place: int) -> list[int]:
         """Send so many at once and wait until the broker has them; returns their numbers. `key` '' means by chance."""
@@ -64,7 +74,7 @@ class Load:
         """Wait until the broker has all."""
         assert self._producer.flush(60) == 0, "the broker does not take the load"
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

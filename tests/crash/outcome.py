@@ -36,13 +36,22 @@ class Outcome:
         )
 
 
-def settle(fleet: Fleet, fault: str, *, within: float = COMMITTED_WITHIN, dead: Collection[int] = ()) -> Outcome:
+def settle(
+    fleet: Fleet,
+    fault: str,
+    *,
+    within: float = COMMITTED_WITHIN,
+    dead: Collection[int] = (),
+    again: Collection[int] = (),
+    seconds: Sequence[float] = (),
+) -> Outcome:
     """The outcome of a run that is over. Fails where anything was lost, or done twice without a fault to explain it.
 
-    `within` is how long before a fault an ended run may not have been committed yet.
+    `within` is how long before a fault an ended run may not have been committed yet; `dead` stand in the dead letter
+    topic; `again` were asked to be done again; `seconds` is the recovery where the ledger cannot tell it.
     """
     ledger = fleet.ledger
-    lost, forbidden = ledger.missing(dead), ledger.forbidden(within)
+    lost, forbidden = ledger.missing(dead), [line for line in ledger.forbidden(within) if line.n not in again]
     recoveries = [ledger.recovery(one) for one in ledger.faults]
     outcome = Outcome(
         fault=fault,
@@ -51,9 +60,9 @@ def settle(fleet: Fleet, fault: str, *, within: float = COMMITTED_WITHIN, dead: 
         done=len(ledger.done & ledger.sent.keys()),
         dead=len(dead),
         twice=len(ledger.repeated()),
-        allowed=len(ledger.allowed(within)),
+        allowed=len(ledger.allowed(within) | {(number, 1) for number in again}),
         lost=len(lost),
-        seconds=tuple(one for one in recoveries if one is not None),
+        seconds=tuple(seconds) or tuple(one for one in recoveries if one is not None),
     )
     print(outcome)
     assert not lost, f"{outcome}\nlost: {sorted(lost)[:20]}\n{fleet.last_words()}"
@@ -77,7 +86,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for fault in dict.fromkeys(one.fault for one in outcomes):
         found = [one for one in outcomes if one.fault == fault]
         times = [second for one in found for second in one.seconds]
-        spread = f"{min(times):.1f} / {statistics.median(times):.1f} / {max(times):.1f}" if times else "–"
+        spread = f"{min(times):.1f} / {statistics.median(times):.1f} / {max(times):.1f}" if times else "-"
         sums = [
             sum(getattr(one, name) for one in found) for name in ("sent", "done", "dead", "twice", "allowed", "lost")
         ]

@@ -27,7 +27,7 @@ lines, and from what the broker acknowledged to the sender, everything in the ta
   a dead letter. Where records were removed from the log on purpose, they do not count as sent.
 - **done twice**: attempts started once more after they had started already. **allowed**: what the promise permits, that
   is the runs in hand of a process when it went away, and those that had ended less than 0.3 s before (1.2 s while
-  more than a thousand a second end), since commits are made that often. A repeat beyond these fails the run.
+  many end in a second), since commits are made that often. A repeat beyond these fails the run.
 - **seconds until running again**: from the fault to the first run that ended elsewhere, on a partition left behind;
   least / median / most.
 

@@ -1,0 +1,54 @@
+"""kill -9 of the broker under load, and its restart: the workers outlive it, and nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from penstock import local_kafka
+from tests.crash.fleet import Fleet
+from tests.crash.ledger import Fault
+from tests.crash.load import lasting
+from tests.crash.outcome import Outcome, settle
+
+pytestmark = pytest.mark.kafka
+SETTLED_WITHIN = 15.0  # seconds after the broker serves again until the group works as before
+
+
+def broker_crash(_shared: str, folder: Path, seed: int) -> Outcome:
+    data = folder / f"kafka-{seed}"
+    try:
+        broker = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
+        with Fleet(folder, broker.bootstrap, seed) as fleet:
+            workers = fleet.start(2)
+            with fleet.load(rate=40, what=lasting(0.05, 0.4)):
+                fleet.until(lambda: len(fleet.ledger.done) > 20, "work is done")
+                time.sleep(fleet.chance.uniform(0, 1))
+                crash = Fault(time.monotonic(), frozenset(worker.pid for worker in workers))
+                local_kafka.kill(data)
+                time.sleep(fleet.chance.uniform(0, 3))
+                local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
+                back = time.monotonic()
+                # While the broker was away nothing could be committed: what ended then may be done again.
+                fleet.ledger.faults.append(replace(crash, until=back + SETTLED_WITHIN))
+                fleet.until(lambda: ends_after(fleet, back), "runs that started after the crash end")
+                seconds = ends_after(fleet, back)[0] - crash.time
+                time.sleep(2)
+            fleet.until_done()
+            assert all(worker.alive for worker in workers), fleet.last_words()
+            fleet.stop(*workers)
+            return settle(fleet, "kill -9 of the broker, restart", seconds=[seconds])
+    finally:
+        local_kafka.wipe(data)
+
+
+def ends_after(fleet: Fleet, moment: float) -> list[float]:
+    started = {(line.n, line.attempt) for line in fleet.ledger.of("start") if line.time > moment}
+    return [line.time for line in fleet.ledger.of("end") if (line.n, line.attempt) in started]
+
+
+def test_a_killed_broker_loses_nothing(crash):
+    crash.over_seeds(broker_crash, at_once=1)

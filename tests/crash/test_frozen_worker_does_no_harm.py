@@ -1,0 +1,57 @@
+"""SIGSTOP beyond the session timeout, then SIGCONT: what comes back commits nothing of what others have now."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash.fleet import Fleet
+from tests.crash.load import lasting
+from tests.crash.outcome import Outcome, settle
+
+pytestmark = pytest.mark.kafka
+LEARNS_WITHIN = 3.0  # seconds until a worker that comes back knows
+
+
+def frozen(fault: str, seconds: float, kafka: dict[str, str] | None = None) -> Any:
+    def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
+        with Fleet(folder, bootstrap, seed, kafka=kafka) as fleet:
+            fleet.start(2)
+            with fleet.load(rate=40, what=lasting(0.05, 0.4)):
+                fleet.until(lambda: len(fleet.ledger.done) > 20, "work is done")
+                time.sleep(fleet.chance.uniform(0, 1))
+                zombie = fleet.chance.choice(fleet.at_work())
+                moment = fleet.freeze(zombie)
+                fleet.until(lambda: fleet.ledger.recovery(moment) is not None, "the partitions left behind go on")
+                time.sleep(max(0.0, moment.time + seconds - time.monotonic()))
+                fleet.thaw(zombie, moment, LEARNS_WITHIN)
+                fleet.until(lambda: knows(fleet, zombie), "the zombie knows that it was one", LEARNS_WITHIN)
+                time.sleep(2)  # what it might still commit would be seen by now
+            fleet.until_done()
+            fleet.stop(*fleet.living)
+            for partition, offsets in fleet.commits().items():
+                back = [pair for pair in itertools.pairwise(offsets) if pair[1] < pair[0]]
+                assert not back, f"{partition} was committed backwards: {back}\n{fleet.last_words()}"
+            assert not fleet.ledger.out_of_order()
+            return settle(fleet, fault)
+
+    return scenario
+
+
+def knows(fleet: Fleet, zombie: Any) -> bool:
+    return not zombie.alive or fleet.metric("penstock_partitions_lost_total", zombie) > 0
+
+
+def test_a_worker_frozen_beyond_its_session_commits_nothing_when_it_wakes(crash):
+    crash.over_seeds(
+        frozen("SIGSTOP 8 s, SIGCONT", 8),
+        frozen("SIGSTOP 8 s, SIGCONT, classic protocol", 8, {"group.protocol": "classic"}),
+    )
+
+
+def test_a_worker_frozen_for_long_ends_itself(crash, long_form):
+    crash.over_seeds(frozen("SIGSTOP 15 s, SIGCONT", 15))

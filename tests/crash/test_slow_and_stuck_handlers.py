@@ -1,0 +1,62 @@
+"""A slow handler never costs the assignment; a thread that will not end costs its process, and only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash.fleet import Fleet
+from tests.crash.load import lasting
+from tests.crash.outcome import Outcome, settle
+
+pytestmark = pytest.mark.kafka
+
+
+def slow_run(seconds: float, poll_interval: float, kafka: dict[str, str] | None = None) -> Any:
+    def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
+        settings = {"max.poll.interval.ms": int(poll_interval * 1000), **(kafka or {})}
+        grace = f"{poll_interval / 2:g}s"
+        with Fleet(folder, bootstrap, seed, kafka=settings, stop_grace_period=grace, timeout="3m") as fleet:
+            fleet.start(2)
+            settled = fleet.metric("penstock_rebalances_total")
+            with fleet.load(rate=20, what=lasting(0, 0.05)) as load:
+                long = load.send(2, what=lambda _n, _c: {"seconds": seconds}, key="long")
+                fleet.until(lambda: fleet.ledger.done.issuperset(long), "the slow runs are done", 3 * seconds)
+            fleet.until_done()
+            assert fleet.metric("penstock_rebalances_total") == settled
+            fleet.stop(*fleet.living)
+            return settle(fleet, f"runs of {seconds:g} s, max.poll.interval.ms {poll_interval:g} s")
+
+    return scenario
+
+
+def stuck_thread(bootstrap: str, folder: Path, seed: int) -> Outcome:
+    short = {"timeout": "1s", "stop_grace_period": "1s"}
+    with Fleet(folder, bootstrap, seed, handler="handlers:thread_work", threads=4, **short) as fleet:
+        (worker,) = fleet.start(1)
+        load = fleet.load(rate=0, what=lasting(0, 0.05))
+        load.send(30)
+        (stuck,) = load.send(1, what=lambda _n, _c: {"seconds": 3600})
+        load.send(30)
+        assert worker.ended(30) == 70, worker.said()
+        assert len(fleet.ledger.done) == 60
+        fleet.start(1)
+        fleet.until(fleet.ledger.repeated, "what hung is tried again")
+        assert fleet.living[0].ended(30) == 70
+        assert {line.n for line in fleet.ledger.repeated()} == {stuck}
+        del fleet.ledger.sent[stuck]  # not lost: it stays unfinished, and would be tried again
+        return settle(fleet, "a thread that never ends", again={stuck})
+
+
+def test_a_run_longer_than_the_poll_interval_keeps_its_partitions(crash):
+    crash.over_seeds(slow_run(10, 6), slow_run(10, 6, {"group.protocol": "classic"}))
+
+
+def test_a_run_of_ninety_seconds_keeps_its_partitions(crash, long_form):
+    crash.over_seeds(slow_run(90, 10))
+
+
+def test_a_thread_that_never_ends_costs_its_process_and_nothing_else(crash):
+    crash.over_seeds(stuck_thread)
