@@ -70,11 +70,23 @@ def import_attribute(spec: str, directory: Path) -> Any:
         found: Any = importlib.import_module(module_name)
     except Exception as error:
         raise HandlerError(f"cannot import {module_name!r}", _own_traceback(error)) from error
+    _check_place(found, module_name, Path(root))
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise HandlerError(f"module {module_name!r} has no attribute {attribute!r}", f"looked in {root}")
         found = getattr(found, part)
     return found
+
+
+def _check_place(module: Any, name: str, app: Path) -> None:
+    """Another package of the same name wins over a folder without `__init__.py`: never run somebody else's code."""
+    folder = app / name.partition(".")[0]
+    stands = getattr(module, "__file__", None)
+    if stands and folder.is_dir() and not Path(stands).resolve().is_relative_to(app):
+        raise HandlerError(
+            f"{name!r} was imported from {stands}, and not from this app",
+            f"put an empty __init__.py into {folder}, or give that folder another name",
+        )
 
 
 def import_class(dotted: str, directory: Path) -> type[BaseException]:
