@@ -218,11 +218,14 @@ def _holder(clock: Clock, intake: Intake, switch: Switch) -> Callable[[Run, floa
     import asyncio
 
     def again(run: Run) -> None:
-        intake.held -= 1
+        if run.partition.active:  # else `forget` has given its room back
+            intake.held -= 1
+            run.partition.held -= 1
         switch.put(run)
 
     def hold(run: Run, delay: float) -> None:
         intake.held += 1
+        run.partition.held += 1
         run.due = clock.now() + delay
         asyncio.get_running_loop().call_later(delay, again, run)
 

@@ -33,13 +33,13 @@ class Deadlines:
         self._work.set()
 
     async def watch(self) -> None:
-        """Sweep for ever; while nothing runs, wait without a timer."""
+        """Sweep for ever; while nothing runs or waits, no timer."""
         while True:
             await self._work.wait()
             await asyncio.sleep(self.interval)
             if self._dispatch.running:
                 self.sweep()
-            else:
+            elif not self._dispatch.waiting:  # what waits may begin without another call of `wake`
                 self.idle = True
                 self._work.clear()
 

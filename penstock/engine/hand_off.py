@@ -47,6 +47,10 @@ class HandOff:
                 positions.append(await self._acknowledged(run, record, future))
             except SendRefused as error:
                 refused = refused or error
+            except BaseException:
+                for other in futures:
+                    other.add_done_callback(_hear)
+                raise
         if refused is not None:
             raise refused
         self._counters.emitted += len(records)
@@ -95,3 +99,9 @@ class HandOff:
             await asyncio.sleep(seconds)
         finally:
             self.waiting -= 1
+
+
+def _hear(future: asyncio.Future[Position]) -> None:
+    """Nobody waits for it any more: asyncio would complain of its error later."""
+    if not future.cancelled():
+        future.exception()

@@ -138,6 +138,7 @@ class Intake:
         """The partition is no longer this worker's: its records leave the bounds."""
         self.in_flight -= state.in_flight
         self.bytes -= state.in_flight_bytes
+        self.held -= state.held
         self._paused.discard(state.source)
         self._suspects.forget(state)
 

@@ -30,6 +30,7 @@ class PartitionState:
         "dispatching",
         "epoch",
         "gate",
+        "held",
         "held_back",
         "in_flight_bytes",
         "lanes",
@@ -68,6 +69,7 @@ class PartitionState:
         self.tracker = OffsetTracker(assigned.start, progress.finished(assigned.start, assigned.end))
         self.lanes = lanes
         self.gate = DelayGate(delay) if delay is not None else None
+        self.held = 0  # runs that wait in their lane for their next attempt
         self.held_back: deque[Run] = deque()
         self.own = own
         self.active = True

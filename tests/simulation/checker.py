@@ -117,20 +117,19 @@ class Checker:
         if call.result != "ok":
             self.fail("emit-without-success", f"event {story.number}: call {call.number} ended {call.result!r}")
         if call.is_final:
-            self._done(call.occurrence)
+            self._done(call)
 
-    def _cause(self, story: Story) -> Occurrence | None:
-        """The record whose run wrote a retry or dead letter record: the last one with a failed call, else the last."""
+    def _cause(self, story: Story) -> Call | None:
+        """The call after which a retry or dead letter record was written: the last that has ended, else the last."""
         for call in reversed(story.calls):
             if call.ended is not None and call.occurrence.done_at is None and not call.abandoned:
-                return call.occurrence
-        open_ones = [one for one in story.occurrences if one.done_at is None]
-        return open_ones[-1] if open_ones else None
+                return call
+        return next((call for call in reversed(story.calls) if call.occurrence.done_at is None), None)
 
-    def _done(self, occurrence: Occurrence) -> None:
-        if occurrence.done_at is not None or not occurrence.calls:
+    def _done(self, call: Call) -> None:
+        occurrence, epoch = call.occurrence, call.epoch
+        if occurrence.done_at is not None:
             return
-        epoch = occurrence.calls[-1].epoch
         if epoch.over or epoch.cut_at is not None:
             occurrence.event.touched = occurrence.event.touched or f"handed off as {epoch.source} went"
             occurrence.event.exposed = True
@@ -141,15 +140,17 @@ class Checker:
         epoch.done.append(occurrence)
 
     def _due(self, story: Story, record: Record) -> None:
-        call = next((call for call in reversed(story.calls) if call.ended is not None and not call.abandoned), None)
         not_before = (wire.number(record.headers, wire.NOT_BEFORE) or 0) / 1000
-        if call is None or call.result not in {"fail", "timeout", "retry", "defer"}:
-            return
-        delay = call.step.after
+        made = wire.number(record.headers, wire.ATTEMPT) or 0
+        dues = [self._due_after(call) for call in story.calls if call.attempt - (call.result == "defer") == made]
+        if dues and not_before < min(dues) - 0.002:
+            self.fail("due-time", f"event {story.number} is due {min(dues) - not_before:.3f} s before the policy says")
+
+    def _due_after(self, call: Call) -> float:
+        """When the next attempt may start, in epoch seconds; 0 where there is none to follow."""
         if call.result in {"fail", "timeout"}:
-            delay = min(self.plan.backoff * 4 ** (call.attempt - 1), 1800.0)
-        if not_before < call.wall_ended + delay - 0.002:
-            self.fail("due-time", f"event {story.number} is due {not_before - call.wall_ended:.3f} s after its failure")
+            return call.wall_ended + min(self.plan.backoff * 4 ** (call.attempt - 1), 1800.0)
+        return call.wall_ended + call.step.after if call.result in {"retry", "defer"} else 0.0
 
     def _buried(self, story: Story, record: Record) -> None:
         reason = wire.text(record.headers, wire.REASON) or ""
@@ -230,7 +231,7 @@ class Checker:
         if life.trouble_at >= asked_at or epoch.cut_at is not None or partition in self.ledger.disturbed:
             return
         for one in epoch.done:
-            if not self.covered(one) and not one.event.touched:
+            if not self.covered(one) and not one.event.ill_sent:
                 self.fail("commit-promptly", f"{one.position} finished at {one.done_at}; {partition} left without it")
 
     def cut_off(self, life: Life, how: str) -> None:
@@ -255,6 +256,7 @@ class Checker:
         """A produce request of a worker met weather."""
         story = self.ledger.stories[story_id(record)]
         story.touched = story.touched or f"produce {outcome.value}"
+        story.ill_sent = True
         story.refused = story.refused or outcome is Outcome.REFUSED
 
     def send_asked(self, life: Life, record: Outgoing) -> None:
@@ -278,6 +280,8 @@ class Checker:
         if epoch is None or occurrence.source in life.leaving:
             self.fail("start-not-owner", f"{life.name} starts {position}")
             epoch = epoch or Epoch(life, occurrence.source, 0, frozenset(), self._now(), over="never")
+        if epoch.cut_at is not None:  # it does not know yet that it is no longer the owner
+            story.exposed, story.touched = True, story.touched or "started by an expelled worker"
         self._check_repeat(occurrence, epoch)
         self._check_time(occurrence)
         self._check_attempt(occurrence, epoch, attempt)
@@ -304,7 +308,7 @@ class Checker:
         source = call.occurrence.source
         going = source in life.leaving or call.epoch.over != "" or life.stopping
         if result == "cancelled":
-            result = "timeout" if spent >= self.plan.timeout and not going else result
+            result = "timeout" if spent >= self.plan.timeout else result
             if result == "cancelled" and not going and spent < self.plan.timeout:
                 self.fail("cancelled-without-cause", f"{call.occurrence.position} after {spent:.3f} s")
         late = spent - self.plan.timeout - (1.2 if call.step.kind == "stubborn" else 0.0)
@@ -316,7 +320,7 @@ class Checker:
         if call.abandoned:
             call.occurrence.event.touched = call.occurrence.event.touched or "abandoned"
         elif call.is_final:
-            self._done(call.occurrence)
+            self._done(call)
         self.ledger.note(self._now(), "ended", life.name, call.occurrence.position, result)
 
     def _check_repeat(self, occurrence: Occurrence, epoch: Epoch) -> None:
@@ -328,7 +332,7 @@ class Checker:
         last = occurrence.calls[-1]
         if last.epoch is epoch and not (last.ended is not None and self._holds(last) and occurrence.done_at is None):
             self.fail("repeated-in-epoch", f"{occurrence.position} after a call that ended {last.result!r}")
-        if occurrence.done_at is not None and occurrence.done_by is not epoch:
+        if epoch.cut_at is None and occurrence.done_at is not None and occurrence.done_by is not epoch:
             self._check_excuse(occurrence)
 
     def _check_excuse(self, occurrence: Occurrence) -> None:
@@ -336,8 +340,8 @@ class Checker:
         done_at, by = occurrence.done_at, occurrence.done_by
         assert done_at is not None
         assert by is not None
-        if occurrence.source in self.ledger.disturbed or by.life.trouble_at >= done_at - 10:
-            occurrence.event.touched = occurrence.event.touched or "a commit failed"
+        if occurrence.event.ill_sent or occurrence.source in self.ledger.disturbed or by.life.trouble_at >= done_at - 10:
+            occurrence.event.touched = occurrence.event.touched or "no commit could be made"
         elif by.cut_at is None:
             self.fail("repeated-without-fault", f"{occurrence.position} finished at {done_at:.3f} s by {by.life.name}")
         elif by.cut_at - done_at > 1.0:

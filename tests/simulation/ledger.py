@@ -114,6 +114,7 @@ class Story:
     calls: list[Call] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
     touched: str = ""
+    ill_sent: bool = False  # one of its records met weather on its way: the log may have it, the worker not know it
     refused: bool = False
     excused: str = ""
     exposed: bool = False  # its worker died or was expelled while it was unfinished there
