@@ -33,5 +33,6 @@ def test_delay_beyond_the_longest_tier_hops_and_is_never_early(work, after, late
             for r in app.records(n)
         }
         assert len(due) == 1
+        assert (app.workers[0].parts.counters.hops > 0) == (after in ("25h", "61h")), "it does not wait in a slot"
 
     work(handler, scenario, output=None)

@@ -58,3 +58,21 @@ def test_a_handler_that_shrugs_off_cancelling_is_cancelled_again(work):
         assert told == 3
 
     work(handler, scenario, output=None, timeout=1.0)
+
+
+def test_the_next_run_hears_nothing_of_a_cancelled_one(work):
+    """A pooled task that was cancelled is replaced: task groups of the next run would misread the old request."""
+    found = []
+
+    async def handler(event, ctx):
+        found.append(asyncio.current_task().cancelling())
+        if event.data == 0 and ctx.attempt == 1:
+            await asyncio.sleep(1000)
+
+    async def scenario(app):
+        for n in range(5):
+            await app.send("src", n)
+        await app.settled()
+        assert found == [0] * 6
+
+    work(handler, scenario, output=None, timeout=1.0, concurrency=1)

@@ -1,0 +1,124 @@
+"""Small parts of the engine alone: the delay gate, the pool, the dispatch, the pauses of the intake."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.engine.counters import Counters
+from penstock.engine.delay_gate import DelayGate
+from penstock.engine.intake import Intake
+from penstock.engine.pool import Pool
+from penstock.engine.run import Run
+from penstock.record import Record, TopicPartition
+
+
+def run_at(timestamp: int) -> Run:
+    return Run(Record("t", 0, 0, timestamp, None, b""), None)  # type: ignore[arg-type]
+
+
+@settings(deadline=None)
+@given(times=st.lists(st.integers(0, 100_000)).map(sorted), looks=st.lists(st.floats(0, 200)).map(sorted))
+def test_the_gate_is_never_early_and_keeps_the_order(times: list[int], looks: list[float]) -> None:
+    gate = DelayGate(5.0)
+    runs = [run_at(time) for time in times]
+    for run in runs:
+        gate.add(run)
+    released: list[Run] = []
+    for now in [*looks, 1000.0]:
+        out = gate.release(now)
+        assert all(run.record.timestamp / 1000 + 5.0 <= now for run in out)
+        released += out
+        due = gate.head_due()
+        assert due is None or due > now
+    assert released == runs
+    assert len(gate) == 0
+
+
+def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
+    async def main() -> None:
+        escaped: list[BaseException] = []
+        queue: list[Any] = ["boom", "cancel", "fine", "fine"]
+        done: list[Any] = []
+
+        async def work(run: Any) -> None:
+            done.append(run.name)
+            if run.name == "boom":
+                raise ValueError("a bug of ours")
+            if run.name == "cancel":
+                raise asyncio.CancelledError
+
+        pool = Pool(1, escaped.append)
+        pool.bind(lambda: SimpleNamespace(name=queue.pop(0), task=None) if queue else None, work)  # type: ignore[arg-type,return-value]
+        pool.wake(1)
+        await asyncio.sleep(0.01)
+        assert [str(error) for error in escaped] == ["a bug of ours"]
+        pool.wake(1)
+        async with asyncio.timeout(5):
+            while len(done) < 4:
+                await asyncio.sleep(0.001)
+        assert pool.size == 1
+        await pool.close()
+        assert pool.size == 0
+
+    asyncio.run(main())
+
+
+class Member:
+    def __init__(self) -> None:
+        self.paused: set[TopicPartition] = set()
+        self.demanded = 0
+
+    def demand(self, records: int) -> None:
+        self.demanded = records
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= set(partitions)
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= set(partitions)
+
+
+def intake_over(states: dict[TopicPartition, Any]) -> tuple[Intake, Member]:
+    member = Member()
+    dispatch = SimpleNamespace(waiting=0, ready=[])
+    clock = SimpleNamespace(now=lambda: 0.0)
+    made = Intake(member, states, dispatch, None, Counters(), clock, 10, lambda: None)  # type: ignore[arg-type]
+    return made, member
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30_000), st.booleans(), st.integers(0, 2)), max_size=30))
+def test_the_paused_set_is_what_the_partitions_say(steps: list[tuple[int, int, bool, int]]) -> None:
+    at = [TopicPartition("t", number) for number in range(4)]
+    states = {one: SimpleNamespace(source=one, in_flight=0, braked=False, gate=[]) for one in at}
+    made, member = intake_over(states)
+    for number, in_flight, braked, waiting in steps:
+        state = states[at[number]]
+        state.in_flight, state.braked, state.gate = in_flight, braked, [None] * waiting
+        made.review(state)
+        must = braked or waiting or in_flight >= 5000
+        may_not = not braked and not waiting and in_flight < 2500
+        assert not must or at[number] in member.paused
+        assert not may_not or at[number] not in member.paused
+        assert made.paused == len(member.paused)
+    member.paused.clear()  # an assignment: the client has forgotten
+    made.reapply_pauses()
+    assert made.paused == len(member.paused)
+
+
+def test_a_full_intake_asks_for_nothing() -> None:
+    made, member = intake_over({})
+    made.refill()
+    assert member.demanded == 2000
+    for attribute, full in (("bytes", 64 << 20), ("in_flight", 20_000), ("held", 2001), ("closed", True)):
+        setattr(made, attribute, full)
+        made.refill()
+        assert member.demanded == 0, attribute
+        setattr(made, attribute, 0)
+        made.refill()
+        assert member.demanded == 2000
