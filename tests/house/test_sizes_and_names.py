@@ -69,7 +69,11 @@ def test_first_lines_are_sentences():
     assert broken == []
 
 
-@pytest.mark.parametrize("test", [path for path in tracked() if path.name.startswith("test_")], ids=lambda p: p.name)
+# tests/crash is left out: there real processes are frozen and killed, and how long a fault lasts is its content.
+PATIENT = [path for path in tracked() if path.name.startswith("test_") and "crash" not in path.parts]
+
+
+@pytest.mark.parametrize("test", PATIENT, ids=lambda path: path.name)
 def test_no_test_sleeps_on_luck(test):
     """Tests wait for a condition with a deadline, or use a virtual clock; `time.sleep` of a second is neither."""
     tree = ast.parse(test.read_text(encoding="utf-8"))
