@@ -51,6 +51,22 @@ def test_lost_while_it_runs(work):
     work(handler, scenario, output=None)
 
 
+def test_a_partition_that_lost_all_is_finished(work):
+    async def scenario(app):
+        producer = app.broker.producer()
+        member, at = app.workers[0].parts.member, TopicPartition("src", 0)
+        await asyncio.sleep(1)
+        member.pause([at])
+        for _ in range(10):
+            await producer.send(Outgoing("src", b"a", b"1", [], 0))
+        app.broker.truncate(at, 10)
+        member.resume([at])
+        await app.settled("1m")
+        assert (await app.broker.admin().committed("t.work"))[at].offset == 10
+
+    work(lambda event, ctx: None, scenario, output=None)
+
+
 def test_gaps_are_not_losses(work):
     seen = []
 

@@ -11,7 +11,8 @@ from penstock.engine.offsets import OffsetTracker
 offsets = st.lists(st.integers(0, 60), unique=True, max_size=40).map(sorted)
 
 
-@@@given(start=st.integers(0, 5), received=offsets, earlier=st.sets(st.integers(0, 60)), data=st.data())
+@settings(max_examples=300, deadline=None)
+@given(start=st.integers(0, 5), received=offsets, earlier=st.sets(st.integers(0, 60)), data=st.data())
 def test_against_a_model(start: int, received: list[int], earlier: set[int], data: st.DataObject) -> None:
     earlier = {one for one in earlier if one >= start}
     tracker = OffsetTracker(start, earlier)

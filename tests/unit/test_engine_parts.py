@@ -6,15 +6,18 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.engine.counters import Counters
 from penstock.engine.delay_gate import DelayGate
+from penstock.engine.hand_off import HandOff, StaleEpoch
 from penstock.engine.intake import Intake
 from penstock.engine.pool import Pool
 from penstock.engine.run import Run
-from penstock.record import Record, TopicPartition
+from penstock.errors import SendFailed
+from penstock.record import Outgoing, Position, Record, TopicPartition
 
 
 def run_at(timestamp: int) -> Run:
@@ -64,6 +67,29 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
         assert pool.size == 1
         await pool.close()
         assert pool.size == 0
+
+    asyncio.run(main())
+
+
+def test_nothing_is_produced_for_a_partition_that_went() -> None:
+    async def main() -> None:
+        sent: list[Outgoing] = []
+
+        class Producer:
+            def send(self, record: Outgoing) -> asyncio.Future[Position]:
+                sent.append(record)
+                raise SendFailed("later")
+
+        run = run_at(0)
+        run.partition = SimpleNamespace(active=False)  # type: ignore[assignment]
+        hand_off = HandOff(Producer(), Counters())  # type: ignore[arg-type]
+        for call in (
+            hand_off.outputs(run, [Outgoing("out", None, b"")]),
+            hand_off.certainly(run, Outgoing("d", None, b"")),
+        ):
+            with pytest.raises(StaleEpoch):
+                await call
+        assert sent == []
 
     asyncio.run(main())
 
