@@ -64,7 +64,6 @@ def settle(
         lost=len(lost),
         seconds=tuple(seconds) or tuple(one for one in recoveries if one is not None),
     )
-    print(outcome)
     assert not lost, f"{outcome}\nlost: {sorted(lost)[:20]}\n{fleet.last_words()}"
     assert not forbidden, f"{outcome}\n{_explained(fleet, forbidden)}\n{fleet.last_words()}"
     return outcome

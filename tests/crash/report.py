@@ -23,6 +23,8 @@ lines, and from what the broker acknowledged to the sender, everything in the ta
 
 {table}
 
+{failures}
+
 - **sent**: acknowledged by the broker. **done**: the handler ended well at least once. **lost**: sent, neither done nor
   a dead letter. Where records were removed from the log on purpose, they do not count as sent.
 - **done twice**: attempts started once more after they had started already. **allowed**: what the promise permits, that
@@ -35,7 +37,7 @@ lines, and from what the broker acknowledged to the sender, everything in the ta
 """
 
 
-def write(page: Path, outcomes: Sequence[Outcome], seconds: float) -> None:
+def write(page: Path, outcomes: Sequence[Outcome], failures: int, seconds: float) -> None:
     """Write the page."""
     page.write_text(
         _PAGE.format(
@@ -44,6 +46,7 @@ def write(page: Path, outcomes: Sequence[Outcome], seconds: float) -> None:
             minutes=f"{seconds / 60:.0f} minutes",
             kafka=KAFKA_VERSION,
             table=table(outcomes),
+            failures=f"{len(outcomes) + failures} runs; {failures or 'none'} broke a promise.",
             machine=(
                 f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python "
                 f"{platform.python_version()}, confluent-kafka {confluent_kafka.__version__}"

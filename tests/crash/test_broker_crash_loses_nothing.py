@@ -6,15 +6,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from penstock import local_kafka
 from tests.crash.fleet import Fleet
 from tests.crash.ledger import Fault
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
+from tests.crash.scenario import faults
 
-pytestmark = pytest.mark.kafka
 SETTLED_WITHIN = 15.0  # seconds after the broker serves again until the group works as before
 
 
@@ -50,5 +48,6 @@ def ends_after(fleet: Fleet, moment: float) -> list[float]:
     return [line.time for line in fleet.ledger.of("end") if (line.n, line.attempt) in started]
 
 
-def test_a_killed_broker_loses_nothing(crash):
-    crash.over_seeds(broker_crash, at_once=1)
+@faults(broker_crash, slow=True)
+def test_a_killed_broker_loses_nothing(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

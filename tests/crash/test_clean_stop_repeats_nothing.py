@@ -7,14 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
-
-pytestmark = pytest.mark.kafka
-CLASSIC = {"group.protocol": "classic"}
+from tests.crash.scenario import CLASSIC, faults
 
 
 def rolling(fault: str, kafka: dict[str, str] | None = None) -> Any:
@@ -75,13 +71,16 @@ def stopped_amid(bootstrap: str, folder: Path, seed: int) -> Outcome:
         return settle(fleet, "SIGTERM amid retries and dead letters", dead=fleet.dead_letters())
 
 
-def test_a_rolling_restart_repeats_nothing(crash):
-    crash.over_seeds(rolling("rolling restart"), rolling("rolling restart, classic protocol", CLASSIC))
+@faults(rolling("rolling restart"), rolling("rolling restart, classic protocol", CLASSIC))
+def test_a_rolling_restart_repeats_nothing(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_scaling_out_and_in_repeats_nothing_and_gives_everyone_work(crash):
-    crash.over_seeds(scaled("scale 1, 3, 1"))
+@faults(scaled("scale 1, 3, 1"))
+def test_scaling_out_and_in_repeats_nothing_and_gives_everyone_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_a_stop_in_the_middle_of_everything_drains(crash):
-    crash.over_seeds(stopped_amid)
+@faults(stopped_amid)
+def test_a_stop_in_the_middle_of_everything_drains(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

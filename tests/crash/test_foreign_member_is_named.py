@@ -7,13 +7,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Consumer
 
 from tests.crash.fleet import Fleet
 from tests.crash.outcome import Outcome, settle
-
-pytestmark = pytest.mark.kafka
+from tests.crash.scenario import faults
 
 
 @contextlib.contextmanager
@@ -61,5 +59,6 @@ def eager_neighbour(bootstrap: str, folder: Path, seed: int) -> Outcome:
         return settle(fleet, "an eager neighbour in the group")
 
 
-def test_an_eager_neighbour_is_named(crash, long_form):
-    crash.over_seeds(eager_neighbour)
+@faults(eager_neighbour, only_long=True)
+def test_an_eager_neighbour_is_named(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

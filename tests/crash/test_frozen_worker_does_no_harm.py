@@ -7,13 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
+from tests.crash.scenario import CLASSIC, faults
 
-pytestmark = pytest.mark.kafka
 LEARNS_WITHIN = 3.0  # seconds until a worker that comes back knows
 
 
@@ -46,12 +44,11 @@ def knows(fleet: Fleet, zombie: Any) -> bool:
     return not zombie.alive or fleet.metric("penstock_partitions_lost_total", zombie) > 0
 
 
-def test_a_worker_frozen_beyond_its_session_commits_nothing_when_it_wakes(crash):
-    crash.over_seeds(
-        frozen("SIGSTOP 8 s, SIGCONT", 8),
-        frozen("SIGSTOP 8 s, SIGCONT, classic protocol", 8, {"group.protocol": "classic"}),
-    )
+@faults(frozen("SIGSTOP 8 s, SIGCONT", 8), frozen("SIGSTOP 8 s, SIGCONT, classic protocol", 8, CLASSIC))
+def test_a_worker_frozen_beyond_its_session_commits_nothing_when_it_wakes(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_a_worker_frozen_for_long_ends_itself(crash, long_form):
-    crash.over_seeds(frozen("SIGSTOP 15 s, SIGCONT", 15))
+@faults(frozen("SIGSTOP 15 s, SIGCONT", 15), only_long=True)
+def test_a_worker_frozen_for_long_ends_itself(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

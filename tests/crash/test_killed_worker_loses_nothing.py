@@ -6,17 +6,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.crash.fleet import Fleet
 from tests.crash.ledger import COMMITTED_WITHIN, COMMITTED_WITHIN_FAST
 from tests.crash.load import lasting, quick
 from tests.crash.outcome import Outcome, settle
+from tests.crash.scenario import CLASSIC, faults
 
-pytestmark = pytest.mark.kafka
 FAILOVER = 6.0
 BEYOND = 2.0  # seconds for the rebalance and the first run after the broker has noticed
-CLASSIC = {"group.protocol": "classic"}
 
 
 def killed(fault: str, within: float, load: dict[str, Any], kafka: dict[str, str] | None = None) -> Any:
@@ -38,18 +35,20 @@ def killed(fault: str, within: float, load: dict[str, Any], kafka: dict[str, str
 
 
 slow = {"rate": 60, "what": lasting(0.05, 0.4)}
-fast = {"rate": 400, "what": quick}
+fast = {"rate": 1200, "what": quick}
 
 
-def test_kill_9_under_slow_work(crash):
-    crash.over_seeds(
-        killed("kill -9, slow runs", COMMITTED_WITHIN, slow),
-        killed("kill -9, slow runs, classic protocol", COMMITTED_WITHIN, slow, CLASSIC),
-    )
+@faults(
+    killed("kill -9, slow runs", COMMITTED_WITHIN, slow),
+    killed("kill -9, slow runs, classic protocol", COMMITTED_WITHIN, slow, CLASSIC),
+)
+def test_kill_9_under_slow_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_kill_9_under_fast_work(crash):
-    crash.over_seeds(
-        killed("kill -9, fast runs", COMMITTED_WITHIN_FAST, fast),
-        killed("kill -9, fast runs, classic protocol", COMMITTED_WITHIN_FAST, fast, CLASSIC),
-    )
+@faults(
+    killed("kill -9, fast runs", COMMITTED_WITHIN_FAST, fast),
+    killed("kill -9, fast runs, classic protocol", COMMITTED_WITHIN_FAST, fast, CLASSIC),
+)
+def test_kill_9_under_fast_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import pytest
-
 from tests.crash.fleet import Fleet
 from tests.crash.ledger import Fault
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
-
-pytestmark = pytest.mark.kafka
+from tests.crash.scenario import faults
 
 
 def poison(bootstrap: str, folder: Path, seed: int) -> Outcome:
@@ -33,5 +30,6 @@ def poison(bootstrap: str, folder: Path, seed: int) -> Outcome:
         return settle(fleet, "an event that kills its process", dead=dead)
 
 
-def test_an_event_that_kills_its_process_ends_as_a_dead_letter(crash):
-    crash.over_seeds(poison)
+@faults(poison, slow=True)
+def test_an_event_that_kills_its_process_ends_as_a_dead_letter(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
-
-pytestmark = pytest.mark.kafka
+from tests.crash.scenario import CLASSIC, faults
 
 
 def slow_run(seconds: float, poll_interval: float, kafka: dict[str, str] | None = None) -> Any:
@@ -50,13 +47,16 @@ def stuck_thread(bootstrap: str, folder: Path, seed: int) -> Outcome:
         return settle(fleet, "a thread that never ends", again={stuck})
 
 
-def test_a_run_longer_than_the_poll_interval_keeps_its_partitions(crash):
-    crash.over_seeds(slow_run(10, 6), slow_run(10, 6, {"group.protocol": "classic"}))
+@faults(slow_run(10, 6), slow_run(10, 6, CLASSIC))
+def test_a_run_longer_than_the_poll_interval_keeps_its_partitions(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_a_run_of_ninety_seconds_keeps_its_partitions(crash, long_form):
-    crash.over_seeds(slow_run(90, 10))
+@faults(slow_run(90, 10), slow=True, only_long=True)
+def test_a_run_of_ninety_seconds_keeps_its_partitions(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_a_thread_that_never_ends_costs_its_process_and_nothing_else(crash):
-    crash.over_seeds(stuck_thread)
+@faults(stuck_thread)
+def test_a_thread_that_never_ends_costs_its_process_and_nothing_else(outcomes):
+    assert all(one.lost == 0 for one in outcomes)

@@ -6,14 +6,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from penstock.record import TopicPartition
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
-
-pytestmark = pytest.mark.kafka
+from tests.crash.scenario import faults
 
 
 def partitions_added(fault: str, start_from: str, kafka: dict[str, str] | None = None) -> Any:
@@ -94,16 +91,18 @@ def records_removed(bootstrap: str, folder: Path, seed: int) -> Outcome:
         return settle(fleet, "records removed before they were read")
 
 
-def test_partitions_added_later_are_read_from_their_beginning(crash):
-    crash.over_seeds(
-        partitions_added("partitions added", "earliest"),
-        partitions_added("partitions added, start_from latest", "latest"),
-    )
+@faults(
+    partitions_added("partitions added", "earliest"), partitions_added("partitions added, start_from latest", "latest")
+)
+def test_partitions_added_later_are_read_from_their_beginning(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_a_deleted_retry_or_dead_letter_topic_loses_nothing(crash):
-    crash.over_seeds(retry_topic_deleted, dead_letter_topic_deleted)
+@faults(retry_topic_deleted, dead_letter_topic_deleted)
+def test_a_deleted_retry_or_dead_letter_topic_loses_nothing(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
 
 
-def test_records_removed_unread_are_counted_and_the_rest_goes_on(crash):
-    crash.over_seeds(records_removed)
+@faults(records_removed)
+def test_records_removed_unread_are_counted_and_the_rest_goes_on(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
