@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test clean
+.PHONY: help setup run up check test crash clean
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ check: setup  ## format, lint, types, the rules of the house
 
 test: setup  ## every test that needs Python and make only; on the real Kafka
 	$(BIN)/pytest -q tests
+
+crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
+	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)
 
 clean:  ## remove what was made here (the local Kafka's data too)
 	-$(BIN)/penstock kafka stop

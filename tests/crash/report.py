@@ -41,7 +41,7 @@ def write(page: Path, outcomes: Sequence[Outcome], failures: int, seconds: float
     """Write the page."""
     page.write_text(
         _PAGE.format(
-            command=os.environ.get("PENSTOCK_CRASH_COMMAND", "make crash"),
+            command=f"make crash SEEDS={os.environ['PENSTOCK_CRASH_SEEDS']}",
             day=f"{datetime.now(UTC):%Y-%m-%d}",
             minutes=f"{seconds / 60:.0f} minutes",
             kafka=KAFKA_VERSION,
