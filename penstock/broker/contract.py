@@ -7,7 +7,7 @@ here is called from one event loop, and a keeper calls back on that loop only: t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -202,13 +202,13 @@ class Producer(Protocol):
 
 
 class Reader(Protocol):
-    """Reads the log without a group."""
+    """Reads the log without a group. Close a generator that is left early (contextlib.aclosing): it holds a client."""
 
-    def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Record]:
+    def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncGenerator[Record, None]:
         """Every record with first <= offset < last of each partition, in order within a partition, then end."""
         ...
 
-    def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncIterator[Record]:
+    def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncGenerator[Record, None]:
         """Records as they arrive, from now on or from a time; never ends by itself."""
         ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from penstock import headers as wire
@@ -90,7 +91,7 @@ def declared_types(topology: Topology) -> Declared:
 
 async def list_entries(
     broker: Broker, group_id: str, *, filters: Filters = EVERYTHING, declared: Declared = NOTHING_DECLARED
-) -> AsyncIterator[DeadLetter]:
+) -> AsyncGenerator[DeadLetter, None]:
     """The entries that wait in the group's dead letter topic now, oldest first within a partition.
 
     What was replayed or discarded is left out. Raises TopicMissing where the dead letter or replay topic is missing.
@@ -98,12 +99,13 @@ async def list_entries(
     handled = Handled(broker, group_id)
     await handled.refresh()
     found = 0
-    async for letter in read(broker, await stretch(broker, group_id, filters), declared):
-        if filters.limit is not None and found >= filters.limit:
-            return
-        if filters.match(letter) and not handled.of(letter.position, letter.run_id):
-            found += 1
-            yield letter
+    async with aclosing(read(broker, await stretch(broker, group_id, filters), declared)) as letters:
+        async for letter in letters:
+            if filters.limit is not None and found >= filters.limit:
+                return
+            if filters.match(letter) and not handled.of(letter.position, letter.run_id):
+                found += 1
+                yield letter
 
 
 async def stretch(broker: Broker, group_id: str, filters: Filters = EVERYTHING) -> Ranges:
@@ -119,12 +121,15 @@ async def stretch(broker: Broker, group_id: str, filters: Filters = EVERYTHING) 
     return everything if filters.since is None else await between(admin, everything, At(filters.since), None)
 
 
-async def read(broker: Broker, ranges: Ranges, declared: Declared = NOTHING_DECLARED) -> AsyncIterator[DeadLetter]:
+async def read(
+    broker: Broker, ranges: Ranges, declared: Declared = NOTHING_DECLARED
+) -> AsyncGenerator[DeadLetter, None]:
     """Every entry of these ranges, handled or not."""
     wanted = {partition: bounds for partition, bounds in ranges.items() if bounds[0] < bounds[1]}
     if wanted:
-        async for record in broker.reader().scan(wanted):
-            yield dead_letter(record, declared)
+        async with aclosing(broker.reader().scan(wanted)) as records:
+            async for record in records:
+                yield dead_letter(record, declared)
 
 
 async def look(

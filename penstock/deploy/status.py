@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -182,8 +183,8 @@ async def oldest(reader: Reader, frontiers: Iterable[Frontier]) -> Oldest | None
     if not ranges:
         return None
     try:
-        async with asyncio.timeout(_PATIENCE):
-            async for record in reader.scan(ranges):
+        async with asyncio.timeout(_PATIENCE), aclosing(reader.scan(ranges)) as records:
+            async for record in records:
                 first.setdefault(record.source, record)
                 if len(first) == len(ranges):
                     break

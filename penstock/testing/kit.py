@@ -157,8 +157,10 @@ class TestApp:
         finally:
             for worker in self.workers:
                 worker.stop()
-        for worker in self.workers:
-            await self._tasks[worker]
+            ended = await asyncio.gather(*(self._tasks[worker] for worker in self.workers), return_exceptions=True)
+        for outcome in ended:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def records(self, topic: str) -> list[Record]:
         """Everything a topic holds, in order of arrival within each partition."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 
 from penstock.broker.in_memory.log import Log
 from penstock.record import Record, TopicPartition
@@ -15,7 +15,7 @@ class InMemoryReader:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    async def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Record]:
+    async def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncGenerator[Record, None]:
         """Every record of the ranges that is there when reading begins. Raises TopicMissing."""
         found = [
             record
@@ -26,7 +26,7 @@ class InMemoryReader:
         for record in found:
             yield record
 
-    async def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncIterator[Record]:
+    async def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncGenerator[Record, None]:
         """Records as they arrive, partitions and topics added later included (from their beginning)."""
         tail = _Tail(self._log, tuple(topics), from_time_ms)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from penstock.broker.kafka.admin import KafkaAdmin
@@ -25,14 +25,14 @@ class KafkaReader:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = dict(settings)
 
-    def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Record]:
+    def scan(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncGenerator[Record, None]:
         """Every record with first <= offset < last of each partition, then end; see scan.py.
 
         A `last` beyond the log's end means the end. Raises TopicMissing, BrokerUnavailable.
         """
         return scan(self._settings, ranges)
 
-    async def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncIterator[Record]:
+    async def tail(self, topics: Collection[str], *, from_time_ms: int | None = None) -> AsyncGenerator[Record, None]:
         """Records as they arrive, in partitions added later too; never ends by itself.
 
         It begins at the end as found when the first record is asked for, or at `from_time_ms`. Raises

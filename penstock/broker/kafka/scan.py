@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, cast
 
@@ -28,7 +28,9 @@ _PATIENCE: Final = 30.0  # seconds without a sign of life, while the client repo
 _TIMEOUT: Final = 10.0  # seconds for the question where the log ends
 
 
-async def scan(settings: Mapping[str, str], ranges: Mapping[TopicPartition, tuple[int, int]]) -> AsyncIterator[Record]:
+async def scan(
+    settings: Mapping[str, str], ranges: Mapping[TopicPartition, tuple[int, int]]
+) -> AsyncGenerator[Record, None]:
     """Every record with first <= offset < last of each partition, in order within a partition."""
     wanted = {partition: bounds for partition, bounds in ranges.items() if bounds[0] < bounds[1]}
     if not wanted:
