@@ -1,6 +1,7 @@
 """Suspects: after two deaths without progress, the records of a partition run one at a time, to find the killer.
 
-Each is named in the commit before it starts. The one named when the process dies again goes to the dead letter
+Each is named in the commit before it starts, and nothing else of its partition starts before its end is committed:
+else the next one's crime would be laid at its door. The one named when the process dies again goes to the dead letter
 topic (`crashed`) at the next start. An ordinary crash costs nothing of this.
 """
 
@@ -23,19 +24,24 @@ _AGAIN = 0.5
 class Suspects:
     """The queue of suspicious records of all partitions of a worker: one runs, the others wait."""
 
-    def __init__(self, committer: Committer, window: int, start: Callable[[Run], None]) -> None:
-        """`window` is how many offsets of a partition are under suspicion; `start` lets a run begin."""
+    def __init__(
+        self, committer: Committer, window: int, start: Callable[[Run], None], wake: Callable[[], None]
+    ) -> None:
+        """`window`: how many offsets of a partition are suspected; `start` lets a run begin, `wake` all that are ready."""
         self._committer = committer
         self._window = window
         self._start = start
+        self._wake = wake
         self._queue: deque[Run] = deque()
         self._current: Run | None = None
+        self._previous: PartitionState | None = None
+        self._clearing: dict[PartitionState, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def judge(self, partition: PartitionState, end: int) -> None:
         """At assignment: put the partition under suspicion where its last owners died without progress."""
         deaths = partition.unclean - 1
-        if deaths < DEATHS or partition.crashed_offset is not None or partition.start >= end:
+        if (deaths < DEATHS and partition.crashed_offset is None) or partition.start >= end:
             return
         partition.suspicious_until = min(partition.start + self._window, end)
         log.warning(
@@ -56,12 +62,14 @@ class Suspects:
         """The running suspect survived."""
         partition = run.partition
         partition.suspect = None
-        self._current = None
+        self._current, self._previous = None, partition
         self._clear_if_done(partition)
         self._next()
 
     def forget(self, partition: PartitionState) -> None:
         """The partition went to another worker."""
+        if (clearing := self._clearing.pop(partition, None)) is not None:
+            clearing.cancel()
         self._queue = deque(run for run in self._queue if run.partition is not partition)
         if self._current is not None and self._current.partition is partition:
             self._current = None
@@ -75,15 +83,29 @@ class Suspects:
     async def _name_and_start(self, run: Run) -> None:
         partition = run.partition
         partition.suspect = run.record.offset
-        while partition.active and not await self._committer.commit([partition]):
-            await asyncio.sleep(_AGAIN)
-        if partition.active and self._current is run:
+        before = [self._previous] if self._previous not in {None, partition} else []
+        if await self._committed(partition, *before) and self._current is run:
             self._start(run)
+
+    async def _committed(self, partition: PartitionState, *others: PartitionState | None) -> bool:
+        """Commit until it is done; False where the partition went meanwhile."""
+        states = [partition, *(one for one in others if one is not None)]
+        while partition.active and not await self._committer.commit(states):
+            await asyncio.sleep(_AGAIN)
+        return partition.active
 
     def _clear_if_done(self, partition: PartitionState) -> None:
         pending = any(run.partition is partition for run in self._queue)
         running = self._current is not None and self._current.partition is partition
         if pending or running or partition.tracker.position < partition.suspicious_until:
+            return
+        if partition not in self._clearing:
+            self._clearing[partition] = asyncio.get_running_loop().create_task(self._clear(partition))
+
+    async def _clear(self, partition: PartitionState) -> None:
+        cleared = await self._committed(partition)
+        self._clearing.pop(partition, None)
+        if not cleared:
             return
         partition.suspicious_until = -1
         partition.unclean = 0
@@ -91,3 +113,4 @@ class Suspects:
         log.warning("%s is no longer under suspicion", partition.source)
         while partition.held_back:
             partition.lanes.add(partition.held_back.popleft())
+        self._wake()

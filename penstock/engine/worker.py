@@ -214,7 +214,6 @@ class Worker:
             committer.wake()
         if partition.suspicious_until > offset:
             self.parts.suspects.finished(run)
-            self.wake()  # clear of suspicion, many may go at once
         else:
             partition.lanes.release(run)
         self._intake.left(run)

@@ -181,6 +181,7 @@ def leaks(life: Life) -> list[str]:
         "hand-offs waiting": parts.hand_off.waiting,
         "records sent": parts.producer.outstanding,
         "suspects": len(parts.suspects._queue) + (parts.suspects._current is not None),
+        "partitions being cleared": len(parts.suspects._clearing),
         "pool tasks too many": max(parts.pool.size - parts.processor.concurrency, 0),
     }
     for state in parts.partitions.values():
