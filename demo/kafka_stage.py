@@ -1,4 +1,7 @@
-"""The stage on Kafka: each worker a process of its own under the supervisor, as `penstock up` runs them."""
+"""The stage on Kafka: each worker a process of its own, as `penstock up` runs them.
+
+Each has a supervisor of its own too, so that one can stay dead: as a machine that is gone, not one that starts again.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +45,18 @@ class KafkaStage:
         self._files: dict[str, IO[str]] = {}
         self._http = httpx.AsyncClient(timeout=2, trust_env=False)
         self._children: list[Child] = children_of(topology, log_format="json")
-        self._supervisor = Supervisor(self._children, self._hear)
-        self._running: asyncio.Task[int] | None = None
+        self._supervisors = {child.name: Supervisor([child], self._hear) for child in self._children}
+        self._running: list[asyncio.Task[int]] = []
 
     async def start(self) -> None:
         """Create the topics, see that nobody else works there, and start every worker."""
         await apply_topology(self.topology, lambda _: None)
         await self._alone()
         self._logs.mkdir(parents=True, exist_ok=True)
-        self._running = asyncio.create_task(self._supervisor.run())
+        self._running = [asyncio.create_task(one.run()) for one in self._supervisors.values()]
         deadline = time.monotonic() + _PATIENCE
         while not await self._shared_out():
-            if self._running.done() or time.monotonic() > deadline:
+            if any(one.done() for one in self._running) or time.monotonic() > deadline:
                 raise PenstockError("the workers did not come up", f"see their lines in {self._logs}")
             await asyncio.sleep(0.3)
 
@@ -80,7 +83,7 @@ class KafkaStage:
         ports = {worker.pid: worker.port for worker in local_workers.running(self.topology)}
         names = [child.name for child in self._children if child.name.partition(".")[0] == processor]
         concurrency = self.topology.processors[processor].concurrency
-        asked = [self._look(self._supervisor.pid_of(name), ports, concurrency) for name in names]
+        asked = [self._look(self._pid(name), ports, concurrency) for name in names]
         return dict(zip(names, await asyncio.gather(*asked), strict=True))
 
     async def _look(self, pid: int | None, ports: Mapping[int, int | None], concurrency: int) -> Look:
@@ -95,9 +98,12 @@ class KafkaStage:
         joined = bool(found.get("joined"))
         return Look(found.get("in_flight", 0), found.get("partitions", 0), concurrency, pid, up=joined)
 
+    def _pid(self, worker: str) -> int | None:
+        return self._supervisors[worker].pid_of(worker)
+
     async def kill(self, worker: str) -> Victim:
-        """`kill -9` of its process."""
-        pid = self._supervisor.pid_of(worker)
+        """`kill -9` of its process; nobody starts it again."""
+        pid = self._pid(worker)
         if pid is None:
             raise PenstockError(f"{worker} does not run, so it cannot be killed", f"see {self._logs}")
         processor = self.topology.processors[worker.partition(".")[0]]
@@ -105,6 +111,7 @@ class KafkaStage:
         own = [one.partitions for one in group.members if one.client_id.endswith(f"-{pid}")]
         partitions = frozenset(at.partition for one in own for at in one if at.topic in processor.topics)
         os.kill(pid, signal.SIGKILL)
+        self._supervisors[worker].stop()
         return Victim(worker, f"kill -9 {pid}", int(time.time() * 1000), partitions)
 
     async def replay(self, processor: str, since: int) -> Sequence[str]:
@@ -125,14 +132,15 @@ class KafkaStage:
 
     async def stop(self) -> None:
         """Let all workers drain; a second Ctrl-C meanwhile ends them at once."""
-        if self._running is not None:
-            self._supervisor.stop()
-            try:
-                await asyncio.shield(self._running)
-            except asyncio.CancelledError:
-                self._kill_all()
-                await self._running
-                raise
+        for supervisor in self._supervisors.values():
+            supervisor.stop()
+        drained = asyncio.gather(*self._running)
+        try:
+            await asyncio.shield(drained)
+        except asyncio.CancelledError:
+            self._kill_all()
+            await drained
+            raise
         await self._http.aclose()
         await self.broker.close()
         for file in self._files.values():
@@ -140,7 +148,7 @@ class KafkaStage:
 
     def _kill_all(self) -> None:
         for child in self._children:
-            pid = self._supervisor.pid_of(child.name)
+            pid = self._pid(child.name)
             if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -151,7 +159,7 @@ class KafkaStage:
             self._files[worker] = (self._logs / f"{worker}.log").open("w", encoding="utf-8")
         self._files[worker].write(f"{line}\n")
         if not line.startswith("{"):
-            if self._running is not None and "starts again" in line:
+            if "starts again" in line:  # nobody asked for that
                 self._board.say(f"{worker} {line}")
             return
         said = orjson.loads(line)

@@ -54,7 +54,7 @@ def rows(outcome: Outcome) -> Sequence[tuple[str, str]]:
         ("lost", f"{len(ledger.lost):,}"),
         ("duplicates", f"{triage:,} of triage, {later:,} after it"),
         ("killed in view", f"{outcome.victim.worker}, with {outcome.reappeared:,} tickets unfinished"),
-        ("its runs reappeared", outcome.heirs),
+        ("its runs reappeared", outcome.heirs or "none"),
         ("p50 / p95", f"{percentile(times, 0.5):.1f} s / {percentile(times, 0.95):.1f} s from sent to done"),
         ("lag", f"{outcome.lag:,}"),
     ]
