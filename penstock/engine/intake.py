@@ -147,7 +147,7 @@ class Intake:
         self._member.resume([source])
 
     def reapply_pauses(self) -> None:
-        """After every assignment: the client may have forgotten its pauses or kept them; say them again, then review."""
+        """After every assignment: the client may have forgotten its pauses or kept them; say them again and review."""
         self._paused.intersection_update(self._partitions)
         self._member.pause([source for source in self._partitions if source in self._paused])
         for state in self._partitions.values():

@@ -27,7 +27,7 @@ class Suspects:
     def __init__(
         self, committer: Committer, window: int, start: Callable[[Run], None], wake: Callable[[], None]
     ) -> None:
-        """`window`: how many offsets of a partition are suspected; `start` lets a run begin, `wake` all that are ready."""
+        """`window`: how many offsets of a partition are suspected; `start` lets a run begin, `wake` all ready ones."""
         self._committer = committer
         self._window = window
         self._start = start
