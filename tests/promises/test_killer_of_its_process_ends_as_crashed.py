@@ -99,11 +99,11 @@ def test_after_the_suspects_all_run_at_once_again(work):
     async def scenario(app):
         nonlocal deaths, poisoned, running, most
         deaths = asyncio.Event()
-        await app.send("src", POISON, key="p")
+        at = await app.send("src", POISON, key="p")
         await survive_twice(app, deaths)
         poisoned, running, most = False, 0, 0
         for n in range(1000, 1200):
-            await app.send("src", n, key=None)
+            await app.broker.producer().send(Outgoing("src", None, b"%d" % n, [], at.partition))
         await app.start("work")
         await app.settled()
         assert most == 20
