@@ -21,6 +21,7 @@ from penstock.engine.worker import Worker
 from penstock.errors import HandlerError, HandlerStuck, PenstockError, TopologyError
 from penstock.service import logs
 from penstock.service.health import HealthServer, Pulse
+from penstock.service.log_ends import LogEnds
 from penstock.service.metrics import WorkerCollector
 from penstock.service.snapshot import Snapshot, snapshot_of
 from penstock.service.supervisor import PARENT
@@ -93,7 +94,11 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                 observe=logs.log_attempt if logs.attempts.isEnabledFor(logging.INFO) else None,
                 http=http,
             )
-            with _watched(worker, port) as served, announced(topology, processor.name, served), _signals(worker):
+            with (
+                _watched(worker, broker, port) as served,
+                announced(topology, processor.name, served),
+                _signals(worker),
+            ):
                 log.info(
                     "%s starts: group %s, concurrency %d", processor.name, processor.group_id, processor.concurrency
                 )
@@ -104,7 +109,7 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
 
 
 @contextmanager
-def _watched(worker: Worker, port: int | None) -> Iterator[int | None]:
+def _watched(worker: Worker, broker: Broker, port: int | None) -> Iterator[int | None]:
     """Serve health and metrics, and end the process when its loop or its poll thread stands still."""
     from prometheus_client import CollectorRegistry
 
@@ -117,7 +122,7 @@ def _watched(worker: Worker, port: int | None) -> Iterator[int | None]:
     try:
         if port is not None:
             registry = CollectorRegistry()
-            _collect(registry, worker, loop)
+            _collect(registry, worker, LogEnds(broker.admin(), SystemClock.monotonic), loop)
             server = HealthServer("0.0.0.0", port, pulse, registry)  # noqa: S104 - probes come from other hosts
         yield server.port if server else None
     finally:
@@ -127,9 +132,9 @@ def _watched(worker: Worker, port: int | None) -> Iterator[int | None]:
             server.close()
 
 
-def _collect(registry: CollectorRegistry, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+def _collect(registry: CollectorRegistry, worker: Worker, ends: LogEnds, loop: asyncio.AbstractEventLoop) -> None:
     async def take() -> Snapshot:
-        return snapshot_of(worker)
+        return snapshot_of(worker, await ends.of(worker))
 
     def taken() -> Snapshot:
         return asyncio.run_coroutine_threadsafe(take(), loop).result(timeout=5)

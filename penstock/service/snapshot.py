@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.engine.counters import Counters
 from penstock.engine.worker import Worker
+from penstock.record import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class Snapshot:
     counters: Counters
 
 
-def snapshot_of(worker: Worker) -> Snapshot:
-    """Take it; must be called on the worker's loop."""
+def snapshot_of(worker: Worker, ends: Mapping[TopicPartition, int] | None = None) -> Snapshot:
+    """Take it, on the worker's loop; `ends` are the log ends to count lag from, the client's own where None."""
     parts = worker.parts
-    ends = parts.member.ends() if worker.joined else {}
+    if ends is None:
+        ends = parts.member.ends() if worker.joined else {}
     states = list(parts.partitions.values())
     lag = backlog = 0
     for state in states:
