@@ -41,6 +41,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "dead-letter-reason": "an event is dead-lettered only for a reason that it gave",
     "emit-without-success": "only a call that succeeded emits",
     "cancelled-without-cause": "a handler is cancelled only at its timeout, at a hand-over or at a stop",
+    "grace": "a hand-over lets handlers finish within the grace period, then cancels them all",
     "deadline": "a handler is cancelled soon after its timeout",
     "lost": "every event ends in a final place",
     "two-places": "an event ends in one place only, except where a fault fell on it",
@@ -228,6 +229,10 @@ class Checker:
         life.leaving.discard(partition)
         epoch.over = "revoked"
         self.ledger.note(self._now(), "revoked", life.name, partition)
+        for story in self.ledger.stories.values():
+            for call in story.calls:
+                if call.epoch is epoch and call.ended is None and not call.cancelled:
+                    self.fail("grace", f"{call.occurrence.position} still runs in {life.name}, which gave {partition} away")
         if life.trouble_at >= asked_at or epoch.cut_at is not None or partition in self.ledger.disturbed:
             self._touch_uncovered(partition, "no commit could be made")
             return
@@ -316,6 +321,10 @@ class Checker:
             result = "timeout" if spent >= self.plan.timeout else result
             if result == "cancelled" and not going and spent < self.plan.timeout:
                 self.fail("cancelled-without-cause", f"{call.occurrence.position} after {spent:.3f} s")
+            given = self._now() - life.asked_at
+            grace = min(self.plan.grace, self.plan.poll_interval / 2)
+            if result == "cancelled" and source in life.leaving and not life.hurried and given < grace - 0.001:
+                self.fail("grace", f"{call.occurrence.position} was cancelled after {given:.3f} s of {grace:g}")
         late = spent - self.plan.timeout - (1.2 if call.step.kind == "stubborn" else 0.0)
         if late > 0.6:
             self.fail("deadline", f"{call.occurrence.position} ran {late:.3f} s past its timeout")

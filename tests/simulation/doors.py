@@ -110,6 +110,7 @@ class Watch:
         """See GroupListener."""
         asked_at = asyncio.get_running_loop().time()
         self._life.leaving.update(partitions)
+        self._life.asked_at = asked_at
         await self._listener.revoked(partitions)
         for one in partitions:
             self._life.paused.discard(one)

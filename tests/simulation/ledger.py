@@ -29,6 +29,8 @@ class Life:
     running: int = 0
     crashed: bool = False
     stopping: bool = False
+    hurried: bool = False  # told a second time to stop: no grace any more
+    asked_at: float = NEVER  # when it was last asked for partitions
     fenced: bool = False  # its producer met a fatal error: it must end
     trouble_at: float = NEVER
     in_assigned: bool = False

@@ -52,11 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--seed", help="one seed, v<version>:<number>")
     parser.add_argument("--seeds", help="FIRST..LAST")
+    parser.add_argument("--digests", help="FIRST..LAST: the digest of each run, to compare")
     parser.add_argument("--plan", type=Path, help="a plan as JSON, as --shrink prints it")
     parser.add_argument("--shrink", action="store_true", help="take out what the failure does not need")
     parser.add_argument("--trace", action="store_true", help="print every fact")
     parser.add_argument("--json", action="store_true", help="print a line of JSON per failing seed, and a last one")
     given = parser.parse_args(arguments)
+    if given.digests:
+        first, _, last = given.digests.partition("..")
+        for seed in range(int(first), int(last) + 1):
+            print(seed, simulate(plan_of(seed)).digest)
+        return 0
     if given.seeds:
         first, _, last = given.seeds.partition("..")
         return _many(int(first), int(last), as_json=given.json)

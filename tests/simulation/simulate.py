@@ -473,6 +473,7 @@ class World:
     async def _befall_stop_hard(self, fault: Fault) -> None:
         if life := self._victim(fault):
             life.stopping = True
+            life.hurried = True
             life.worker.stop()
             life.worker.stop()
 
