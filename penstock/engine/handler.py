@@ -18,13 +18,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import SimpleNamespace
+from typing import Any, Final, get_args, get_origin
 
 from penstock.errors import HandlerError
 from penstock.event import Event
 from penstock.topology.model import Processor, Topology
 
 Call = Callable[[Any, Any], Awaitable[Any]]
+THREADS: Final = "penstock-handler-"  # what the threads of plain `def` handlers are named
 
 
 class StillRunning(BaseException):
@@ -108,15 +110,16 @@ def adapt(found: Any, processor: Processor) -> Handler:
     function = target if inspect.isroutine(target) else type(target).__call__
     two = _takes_context(target, processor)
     call: Call
-    threaded = False
+    threads: ThreadPoolExecutor | None = None
     if inspect.isasyncgenfunction(function):
         call = _generator(target, two=two)
     elif inspect.iscoroutinefunction(function):
         call = target if two else lambda event, _ctx: target(event)
     else:
-        call, threaded = _threaded(target, processor, two=two), True
-    setup, close = _hook(target, "setup", processor), _hook(target, "close", processor)
-    return Handler(call, setup, close, _data_type(function), threaded)
+        threads = ThreadPoolExecutor(processor.threads, thread_name_prefix=f"{THREADS}{processor.name}")
+        call = _threaded(target, processor, threads, two=two)
+    setup, close = _hook(target, "setup", processor), _closing(_hook(target, "close", processor), threads)
+    return Handler(call, setup, close, _data_type(function, processor), threads is not None)
 
 
 def _instance(found: type, processor: Processor) -> Any:
@@ -151,9 +154,7 @@ def _generator(target: Any, *, two: bool) -> Call:
     return call
 
 
-def _threaded(target: Any, processor: Processor, *, two: bool) -> Call:
-    threads = ThreadPoolExecutor(processor.threads, thread_name_prefix=f"penstock-{processor.name}")
-
+def _threaded(target: Any, processor: Processor, threads: ThreadPoolExecutor, *, two: bool) -> Call:
     async def call(event: Any, ctx: Any) -> Any:
         function = partial(target, event, ctx) if two else partial(target, event)
         loop = asyncio.get_running_loop()
@@ -197,16 +198,34 @@ def _hook(target: Any, name: str, processor: Processor) -> Callable[[], Awaitabl
     return hook
 
 
-def _data_type(function: Any) -> Any:
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001 - an annotation that cannot be resolved means no conversion, as without one
-        return None
-    hints.pop("return", None)
-    first = next(iter(hints.values()), None)
-    if get_origin(first) is Event:
-        return get_args(first)[0]
-    return None
+def _closing(hook: Callable[[], Awaitable[None]], threads: ThreadPoolExecutor | None) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        try:
+            await hook()
+        finally:
+            if threads is not None:
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    return close
+
+
+def _data_type(function: Any, processor: Processor) -> Any:
+    """T of the first parameter's `Event[T]`. Raises HandlerError where it says Event and cannot be resolved."""
+    annotation = next(
+        (said for name, said in getattr(function, "__annotations__", {}).items() if name != "return"), None
+    )
+    if isinstance(annotation, str):  # only this one: the others may name what is imported for type checkers alone
+        only = SimpleNamespace(__annotations__={"event": annotation}, __module__=function.__module__)
+        try:
+            annotation = typing.get_type_hints(only, vars(sys.modules[function.__module__]))["event"]
+        except Exception as error:
+            if "Event" not in annotation:
+                return None
+            raise HandlerError(
+                f"handler {processor.handler!r} takes {annotation}, which cannot be resolved: {error}",
+                "import the type at the top of the module, not under TYPE_CHECKING",
+            ) from error
+    return get_args(annotation)[0] if get_origin(annotation) is Event else None
 
 
 def _own_traceback(error: BaseException) -> str:

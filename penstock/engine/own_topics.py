@@ -34,12 +34,14 @@ class OwnTopics:
         self._group = processor.group_id
         self._tiers: set[str] = set()
         self._one = asyncio.Lock()
+        self.made = asyncio.Event()  # a topic was made since the last look-up: it must be subscribed to
 
     async def look_up(self) -> tuple[list[str], list[str]]:
         """What to subscribe to, and what is missing of it and of the topics needed to hand off.
 
         Every existing retry topic of the group is subscribed to: a tier that left the topology is drained.
         """
+        self.made.clear()
         existing = await self._admin.topics()
         retries = sorted(name for name in existing if retry_delay(self._group, name) is not None)
         self._tiers = {name.rpartition(".")[2] for name in retries}
@@ -81,20 +83,20 @@ class OwnTopics:
 
     async def _create(self, topic: str) -> None:
         sources = await self._admin.topics(self._processor.topics)
-        if not sources or await self._admin.topics([topic]):
-            return
         tier = retry_delay(self._group, topic)
-        partitions = max(one.partitions for one in sources.values()) if tier is not None else 1
-        first = sources.get(self._processor.topics[0]) or next(iter(sources.values()))
-        replicas = self._declared.replication_factor or first.replication_factor
-        configs = {**await self._configs(topic), **self._declared.configs}
-        refused = await self._admin.create_topics([NewTopic(topic, partitions, replicas, configs)])
-        if topic in refused:
-            log.error("%s does not exist and cannot be made: %s", topic, refused[topic])
-            return
-        log.warning("%s did not exist; made with %d partitions", topic, partitions)
-        if tier is not None:
+        if sources and not await self._admin.topics([topic]):
+            partitions = max(one.partitions for one in sources.values()) if tier is not None else 1
+            first = sources.get(self._processor.topics[0]) or next(iter(sources.values()))
+            replicas = self._declared.replication_factor or first.replication_factor
+            configs = {**await self._configs(topic), **self._declared.configs}
+            refused = await self._admin.create_topics([NewTopic(topic, partitions, replicas, configs)])
+            if topic in refused:
+                log.error("%s does not exist and cannot be made: %s", topic, refused[topic])
+                return
+            log.warning("%s did not exist; made with %d partitions", topic, partitions)
+        if tier is not None and topic.rpartition(".")[2] not in self._tiers:
             self._tiers.add(topic.rpartition(".")[2])
+            self.made.set()
 
     async def _configs(self, topic: str) -> dict[str, str]:
         live = await self._admin.topic_configs(self._processor.topics)

@@ -9,6 +9,7 @@ outputs are acknowledged, or it stands in a retry or the dead letter topic, or w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -129,7 +130,9 @@ class Worker:
 
     async def _look_up_again(self, subscribed: list[str]) -> None:
         while True:
-            await asyncio.sleep(_LOOK_UP)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_UP):
+                    await self.parts.own_topics.made.wait()
             subscribed = await self.parts.subscribe_again(subscribed)
 
     # one run ---------------------------------------------------------------------------------------------------

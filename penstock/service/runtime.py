@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from penstock.engine.handler import load
 from penstock.engine.worker import Worker
 from penstock.errors import HandlerError, HandlerStuck, PenstockError, TopologyError
 from penstock.service import logs
+from penstock.service.ending import at_once, no_task_left, no_thread_left
 from penstock.service.health import HealthServer, Pulse
 from penstock.service.log_ends import LogEnds
 from penstock.service.metrics import WorkerCollector
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 log = logging.getLogger("penstock.worker")
-EXIT_STUCK = 70
 
 
 def broker_for(topology: Topology) -> Broker:
@@ -57,14 +56,13 @@ def run_worker(topology: Topology, processor: str, *, port: int | None = None, l
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(topology, topology.processors[processor], port))
     except HandlerStuck as error:
-        log.critical("%s", error)
-        sys.stderr.flush()
-        os._exit(EXIT_STUCK)  # its threads would be joined otherwise, for ever
+        at_once(str(error))
     except (TopologyError, HandlerError):
         raise
     except PenstockError as error:
         log.critical("%s", error)
         return 1
+    no_thread_left()
     return 0
 
 
@@ -106,6 +104,7 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                 log.info("%s has drained and left its group", processor.name)
         finally:
             await broker.close()
+    await no_task_left()
 
 
 @contextmanager

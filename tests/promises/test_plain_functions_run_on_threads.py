@@ -22,7 +22,7 @@ def test_plain_functions_run_on_threads(work):
             await app.send("src", n)
         await app.settled()
         assert len(app.records("out")) == 10
-        assert all(name.startswith("penstock-work") for name in names)
+        assert all(name.startswith("penstock-handler-work") for name in names)
         assert len(names) > 1
 
     work(handler, scenario)
