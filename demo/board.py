@@ -31,13 +31,14 @@ class Board:
     looks: dict[str, Look] = field(default_factory=dict)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # (processor, outcome) -> attempts
     peak: int = 0
-    inherited: frozenset[int] = frozenset()  # partitions of a worker that was killed
+    dead: str = ""  # the worker that was killed, and its partitions
+    inherited: frozenset[int] = frozenset()
     heirs: Counter[str] = field(default_factory=Counter)  # worker -> runs of those partitions it finished
 
     def attempt(self, worker: str, processor: str, outcome: str, partition: int) -> None:
         """One attempt has ended."""
         self.outcomes[processor, outcome] += 1
-        if processor == self.watched and outcome == "done" and partition in self.inherited:
+        if processor == self.watched and outcome == "done" and partition in self.inherited and worker != self.dead:
             self.heirs[worker] += 1
 
     def looked(self, looks: Mapping[str, Look]) -> None:
@@ -45,9 +46,9 @@ class Board:
         self.looks = dict(looks)
         self.peak = max(self.peak, self.in_flight)
 
-    def bequeath(self, partitions: Collection[int]) -> None:
-        """From now on, count who finishes runs of these partitions."""
-        self.inherited = frozenset(partitions)
+    def bequeath(self, dead: str, partitions: Collection[int]) -> None:
+        """From now on, count who finishes runs of a dead worker's partitions; its own last words do not count."""
+        self.dead, self.inherited = dead, frozenset(partitions)
 
     def restart(self, title: str, target: int) -> None:
         """A new act begins: its title, how many tickets it is about, and all counts from nothing."""

@@ -118,7 +118,7 @@ class Play:
         held = await self._stage.looks(self._triage.name)
         name = max(held, key=lambda one: held[one].in_flight)
         victim = await self._stage.kill(name)
-        self._board.bequeath(victim.partitions)
+        self._board.bequeath(name, victim.partitions)
         self._board.say(f"{name}: {victim.how}, with {held[name].in_flight} runs in flight")
         return victim
 
@@ -143,7 +143,7 @@ class Play:
 
     def _heirs(self) -> str:
         found = self._board.heirs.most_common()
-        return ", ".join(f"{count} on {worker}" for worker, count in found) or "none"
+        return ", ".join(f"{count} on {worker}" for worker, count in found) or "nowhere"
 
     async def _bring_home(self, since: Offsets) -> Ledger:
         """What was given up: the cause is fixed, then it is replayed."""

@@ -22,7 +22,8 @@ def broken_claims(outcome: Outcome, *, partitions: int, expected_dead: int | Non
     if slow is not None:
         now = ledger.rate(outcome.victim.at)
         claims |= {
-            f"the killed worker's runs reappeared ({outcome.reappeared}: {outcome.heirs})": outcome.reappeared > 0,
+            f"the killed worker's runs reappeared ({outcome.reappeared}: {outcome.heirs})": outcome.reappeared > 0
+            and outcome.heirs != "nowhere",
             f"the yardstick was run to its end ({slow.triaged} of {slow.sent})": slow.triaged == slow.sent > 0,
             f"more runs in flight than partitions ({outcome.peak}, {partitions})": outcome.peak > 4 * partitions,
             f"{_FASTER} times the yardstick ({now:.1f}/s, {slow.rate():.1f}/s)": now >= _FASTER * slow.rate() > 0,
@@ -54,7 +55,7 @@ def rows(outcome: Outcome) -> Sequence[tuple[str, str]]:
         ("lost", f"{len(ledger.lost):,}"),
         ("duplicates", f"{triage:,} of triage, {later:,} after it"),
         ("killed in view", f"{outcome.victim.worker}, with {outcome.reappeared:,} tickets unfinished"),
-        ("its runs reappeared", outcome.heirs or "none"),
+        ("its runs reappeared", outcome.heirs),
         ("p50 / p95", f"{percentile(times, 0.5):.1f} s / {percentile(times, 0.95):.1f} s from sent to done"),
         ("lag", f"{outcome.lag:,}"),
     ]

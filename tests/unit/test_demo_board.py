@@ -22,7 +22,8 @@ def test_a_new_act_counts_from_nothing_and_the_peak_is_kept_within_it() -> None:
 def test_heirs_are_those_who_finish_runs_of_the_dead_workers_partitions() -> None:
     board = Board("triage")
     board.attempt("triage.2", "triage", "done", 3)  # before the death
-    board.bequeath({3, 4})
+    board.bequeath("triage.1", {3, 4})
+    board.attempt("triage.1", "triage", "done", 3)  # said before it died, heard afterwards
     board.attempt("triage.2", "triage", "done", 3)
     board.attempt("triage.2", "triage", "retried", 4)
     board.attempt("triage.2", "triage", "done", 5)
