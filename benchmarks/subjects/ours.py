@@ -1,0 +1,95 @@
+"""A worker of ours as `penstock run` makes it: the whole service, health and metrics served, every default on.
+
+One thing is off unless the mode says otherwise: the log line per attempt (`penstock.attempt` at WARNING).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import prometheus_client  # noqa: F401 - imported here, so that it is not counted
+
+from benchmarks.meter import Meter, Task, say, task
+from benchmarks.subjects import handlers
+from penstock.service.development import apply_topology
+from penstock.service.runtime import run_worker
+from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
+
+HANDLERS = {"latency": "delay", "output": "answer", "storm": "fail_once", "drain": "noop", "drain-logged": "noop"}
+
+
+def topology_of(given: Task) -> Topology:
+    """One processor on one topic; only what the workload asks for differs from the defaults."""
+    name = HANDLERS.get(given.mode, "sleep")
+    topics = {given.topic: Topic(name=given.topic)}
+    if given.output:
+        topics[given.output] = Topic(name=given.output)
+    retry = Retry(backoff=Backoff(initial=given.sleep)) if given.mode == "storm" else Retry()
+    processor = Processor(
+        name="p",
+        group_id=given.group,
+        handler=f"benchmarks.subjects.handlers:{name}",
+        topics=(given.topic,),
+        output=given.output or None,
+        concurrency=given.concurrency,
+        retry=retry,
+    )
+    folder = Path(given.data)
+    kafka = {"bootstrap.servers": given.bootstrap}
+    return Topology(
+        name="bench", kafka=kafka, topics=topics, processors={"p": processor}, path=folder / "t.yaml", directory=folder
+    )
+
+
+def main() -> None:
+    given = task()
+    topology = topology_of(given)
+    if given.mode == "apply":  # the topics of the group, before anything is measured
+        asyncio.run(apply_topology(topology, lambda _: None))
+        say("result", {})
+        return
+    port = _free_port()
+    handlers.task = given
+    handlers.meter = meter = Meter(given, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    if given.mode != "drain-logged":
+        logging.getLogger("penstock.attempt").setLevel("ERROR" if given.mode == "storm" else "WARNING")
+    meter.arm()
+    code = run_worker(topology, "p", port=port)
+    if code:
+        say("failed", f"the worker ended with {code}")
+        raise SystemExit(code)
+    if given.mode == "output" and meter.result:  # the last ones had only begun; all before them were confirmed
+        meter.extra["rate"] = (meter.result["events"] - given.concurrency) / meter.result["seconds"]
+    if given.mode == "storm":
+        meter.extra.update(_storm())
+    meter.report()
+
+
+def _storm() -> dict[str, Any]:
+    """Lateness of second attempts by whether records of the source were still waiting when they fell due."""
+    quiet, busy = [], []
+    for due, started in handlers.retried:
+        (busy if due <= handlers.last_source else quiet).append(started - due)
+    early = sum(late < 0 for late in (*quiet, *busy))
+    return {"early": early, "late_quiet": _p99(quiet), "late_busy": _p99(busy), "busy": len(busy)}
+
+
+def _p99(values: list[float]) -> float | None:
+    return sorted(values)[int(len(values) * 0.99)] if values else None
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    main()
