@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test crash clean
+.PHONY: help setup run up check test soak crash clean
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: setup  ## every test that needs Python and make only; on the real Kafka
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
 	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)
+
+soak: setup  ## the simulation for longer (SEEDS=100000, FIRST=0)
+	PENSTOCK_SIM_SEEDS=$(or $(SEEDS),100000) PENSTOCK_SIM_FIRST=$(or $(FIRST),0) $(BIN)/pytest -q tests/simulation -k no_seed_breaks
 
 clean:  ## remove what was made here (the local Kafka's data too)
 	-$(BIN)/penstock kafka stop

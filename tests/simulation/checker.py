@@ -13,7 +13,7 @@ from penstock import headers as wire
 from penstock.broker.contract import Assigned, Commit, Committed
 from penstock.broker.in_memory.faults import Outcome
 from penstock.broker.progress import decode
-from penstock.record import Outgoing, Position, Record, TopicPartition
+from penstock.record import Header, Outgoing, Position, Record, TopicPartition
 from penstock.topology.derived import retry_delay
 from tests.simulation.ledger import Call, Epoch, Ledger, Life, Occurrence, Story
 from tests.simulation.world import Plan
@@ -99,7 +99,7 @@ class Checker:
         story = self.ledger.stories[(record.header(wire.CE_ID) or b"").decode()]
         if record.key != story.record.key or record.value != story.record.value:
             self.fail("hop-bytes", f"event {story.number}: key or value changed at {record.position}")
-        if wire.foreign(record.headers) != wire.foreign(story.record.headers):
+        if _foreign(record) != _foreign(story.record):
             self.fail("hop-bytes", f"event {story.number}: foreign headers changed at {record.position}")
         cause = self._cause(story)
         if record.topic.endswith(".dlt"):
@@ -404,6 +404,10 @@ class Checker:
             ended = last.ended is not None
             if last.epoch is epoch and (not ended or (self._holds(last) and not earlier.is_final)):
                 self.fail("key-order", f"{occurrence.position} starts while {earlier.record.position} has the lane")
+
+
+def _foreign(record: Record) -> list[Header]:
+    return [pair for pair in record.headers if not pair[0].startswith("penstock-")]
 
 
 def story_id(record: Outgoing | Record) -> str:
