@@ -20,8 +20,8 @@ from penstock.record import TopicPartition
 
 log = logging.getLogger("penstock.commit")
 _TICK = 0.1
-_FAST_TICKS = 10  # ticks between commits while runs are fast
-_FAST = 100  # finished runs per tick that make them fast
+_PACE = 1.0  # seconds between commits while runs are fast
+_FAST = 0.05  # seconds: runs that take less on average are cheap to repeat
 
 
 class Committer:
@@ -46,19 +46,20 @@ class Committer:
 
     async def watch(self) -> None:
         """Commit for ever, at the pace of the runs."""
-        seen = ticks = 0
+        time = asyncio.get_running_loop().time
+        seen, spent, committed = 0, 0.0, time()
         while True:
             if self.finished == seen and not any(one.dirty for one in self._partitions.values()):
                 self.idle = True
                 self._work.clear()
                 await self._work.wait()
             await asyncio.sleep(_TICK)
-            ticks += 1
-            fast = self.finished - seen > _FAST
-            seen = self.finished
-            if fast and ticks < _FAST_TICKS:
+            total = self._counters.duration.total
+            fast = total - spent < _FAST * (self.finished - seen)
+            seen, spent = self.finished, total
+            if fast and time() - committed < _PACE:
                 continue
-            ticks = 0
+            committed = time()
             await self.commit([one for one in self._partitions.values() if one.dirty])
 
     async def commit(self, partitions: Collection[PartitionState], *, clean: bool = False) -> bool:
