@@ -80,7 +80,7 @@ def records_removed(bootstrap: str, folder: Path, seed: int) -> Outcome:
             fleet.until(lambda: fleet.metric("penstock_records_lost_total"), "the loss is counted")
         kept = {number for number in fleet.ledger.sent if number >= before}  # one partition: numbers are offsets
         fleet.until(lambda: fleet.ledger.done.issuperset(kept), "what is left is done")
-        fleet.until(lambda: fleet.metric("penstock_queued") + fleet.metric("penstock_running") == 0, "nothing runs")
+        fleet.until(lambda: fleet.metric("penstock_queued") + fleet.metric("penstock_in_flight") == 0, "nothing runs")
         removed, counted = fleet.ledger.missing(), fleet.metric("penstock_records_lost_total")
         assert removed
         assert len(removed) == counted, f"{len(removed)} removed unread, {counted:.0f} counted\n{fleet.last_words()}"
