@@ -20,6 +20,8 @@ from penstock.topology.model import Processor
 
 log = logging.getLogger("penstock.assignment")
 _UNWIND = 2.0  # seconds a cancelled handler has to let go
+_START_PATIENCE = 15.0  # seconds in which a start must be committed before anything is read
+_START_RETRY = 0.5
 
 
 class Assignment:
@@ -61,10 +63,19 @@ class Assignment:
         """Make fresh state for each, and commit its start at once, so that every later jump can be counted."""
         self._counters.rebalances += 1
         gained = [self._gain(one) for one in partitions]
-        if gained and not await self._committer.commit(gained):
-            self._committer.wake()
+        await self._commit_starts(gained)
         self._intake.reapply_pauses()
         self._intake.refill()
+
+    async def _commit_starts(self, gained: Sequence[PartitionState]) -> None:
+        """Nothing is read before: with `latest`, a start that is not known would be a later one after a crash."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (0 if self._processor.start_from == "earliest" else _START_PATIENCE)
+        while gained and not await self._committer.commit(gained):
+            self._committer.wake()
+            if loop.time() >= end or self._hurry.is_set():
+                return
+            await asyncio.sleep(_START_RETRY)
 
     def _gain(self, one: Assigned) -> PartitionState:
         topic, group = one.partition.topic, self._processor.group_id

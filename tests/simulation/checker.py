@@ -176,6 +176,8 @@ class Checker:
 
     def commit_made(self, commit: Commit, before: Committed | None, records: Sequence[Record], high: int) -> None:
         """The coordinator took a commit; `records` are those of the partition that are still in the log."""
+        if before is None:
+            self._begun(commit.partition, commit.offset)
         old = before.offset if before else 0
         progress = decode(commit.metadata)
         above = progress.finished(commit.offset, high) if progress else set()
@@ -206,21 +208,19 @@ class Checker:
 
     def assigned(self, life: Life, one: Assigned) -> None:
         """A worker is told of a partition."""
-        if one.partition not in self.first_starts:
-            self._begun(one.partition, one.start)
         progress = decode(one.metadata)
         covered = frozenset(progress.finished(one.start, one.end)) if progress else frozenset()
         life.owned[one.partition] = Epoch(life, one.partition, one.start, covered, self._now())
         self.ledger.note(self._now(), "assigned", life.name, one.partition, one.start)
 
     def _begun(self, partition: TopicPartition, start: int) -> None:
-        """The group reads a partition for the first time: with `latest`, what stands before is not its business."""
+        """The group's first commit for a partition: with `latest`, what stands before and was not read is not its own."""
         self.first_starts[partition] = start
         newborn = partition.topic == SOURCE and partition.partition < self.plan.partitions
         if self.plan.start_from != "latest" or not newborn:
             return
         for position, occurrence in self.ledger.occurrences.items():
-            if occurrence.source == partition and position.offset < start:
+            if occurrence.source == partition and position.offset < start and not occurrence.calls:
                 occurrence.event.excused = occurrence.event.excused or "before the group began"
 
     def handed_over(self, life: Life, partition: TopicPartition, asked_at: float) -> None:

@@ -541,7 +541,9 @@ class World:
         self.wanted = max(self.wanted, kept)
 
     async def _befall_add_partition(self, fault: Fault) -> None:
-        await self.broker.admin().add_partitions(SOURCE, len(self.broker._log.topic(SOURCE).partitions) + 1)
+        added = len(self.broker._log.topic(SOURCE).partitions)
+        await self.broker.admin().add_partitions(SOURCE, added + 1)
+        self.send(Sending(0, "first", (Step("ok"),)), added)  # before anyone has been given it
 
     async def _befall_clock(self, fault: Fault) -> None:
         self.clock.skew += fault.amount
