@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
 
 
@@ -51,6 +52,13 @@ class Dispatch:
         partition.running -= 1
         if partition.own:
             self.running_own -= 1
+
+    def forget(self, partition: PartitionState) -> None:
+        """The partition went: its runs no longer wait, and count against nobody's room."""
+        for queue in (self.ready, self.ready_own):  # in place: the lanes fill these very queues
+            kept = [run for run in queue if run.partition is not partition]
+            queue.clear()
+            queue.extend(kept)
 
     def queue_for(self, *, own: bool) -> deque[Run]:
         """The queue that lanes of a partition fill."""

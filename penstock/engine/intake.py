@@ -140,6 +140,7 @@ class Intake:
         self.bytes -= state.in_flight_bytes
         self.held -= state.held
         self._paused.discard(state.source)
+        self._dispatch.forget(state)
         self._suspects.forget(state)
 
     def reopen(self, source: TopicPartition) -> None:

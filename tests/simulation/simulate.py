@@ -263,7 +263,7 @@ class World:
                 if left:
                     found[str(at)] = left
         for life in self._alive():  # a record may be in memory though retention took it from the log
-            held = sum(state.tracker.unfinished for state in life.worker.parts.partitions.values())
+            held = sum(state.tracker.unfinished for state in life.worker.parts.partitions.values()) + life.running
             if held:
                 found[life.name] = held
         return found
