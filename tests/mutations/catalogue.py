@@ -19,6 +19,7 @@ from penstock.engine.attempt import Attempt
 from penstock.engine.committer import Committer
 from penstock.engine.deadlines import Deadlines
 from penstock.engine.delay_gate import DelayGate
+from penstock.engine.dispatch import Dispatch
 from penstock.engine.hand_off import HandOff, StaleEpoch
 from penstock.engine.intake import Intake
 from penstock.engine.lanes import Lanes
@@ -94,7 +95,7 @@ _tracker_init = OffsetTracker.__init__
 mutation(
     "map-ignored",
     "what the commit says is finished above the frontier is not read at an assignment",
-    0,
+    9,
     (OffsetTracker, "__init__", _start_without_map),
 )
 
@@ -104,8 +105,8 @@ async def _never_on_revoke(self: Committer, partitions: Any, *, clean: bool = Fa
 
 
 _commit = Committer.commit
-mutation("no-commit-on-revoke", "a hand-over does not commit", 0, (Committer, "commit", _never_on_revoke))
-mutation("commit-once-a-minute", "finished runs wait a minute for their commit", 0, (committer, "_TICK", 60.0))
+mutation("no-commit-on-revoke", "a hand-over does not commit", 16, (Committer, "commit", _never_on_revoke))
+mutation("commit-once-a-minute", "finished runs wait a minute for their commit", 3, (committer, "_TICK", 60.0))
 
 
 def _commit_then_forget(self: Assignment, partitions: Any) -> None:
@@ -128,7 +129,7 @@ def _background(work: Any) -> None:
 mutation(
     "commit-on-lost",
     "partitions that already belong to another worker are committed",
-    0,
+    3,
     (Assignment, "lost", _commit_then_forget),
 )
 
@@ -142,7 +143,7 @@ def _take_over_blindly(self: Committer, changed: Any, _refused: Any) -> bool:
 mutation(
     "failed-commit-believed",
     "a commit that was not made counts as made",
-    0,
+    43,
     (Committer, "_take_over", _take_over_blindly),
 )
 
@@ -157,7 +158,7 @@ async def _assigned_without_start(self: Assignment, partitions: Any) -> None:
 mutation(
     "start-not-committed",
     "the start of a partition is not committed when it is assigned",
-    0,
+    5,
     (Assignment, "assigned", _assigned_without_start),
 )
 
@@ -188,7 +189,7 @@ _finish = Worker._finish
 mutation(
     "forget-the-epoch",
     "the late result of an old epoch finishes the record in the new one",
-    0,
+    58,
     (Worker, "_ended", _finish_in_the_new_epoch),
     (Worker, "_finish", _finish_if_open),
 )
@@ -201,7 +202,7 @@ def _lost_and_run_on(self: Assignment, partitions: Any) -> None:
 mutation(
     "send-without-epoch",
     "runs of a lost partition go on, and a hand-off does not ask whether it is still this worker's",
-    0,
+    5,
     (HandOff, "_send", lambda self, _run, record: self._producer.send(record)),
     (Assignment, "lost", _lost_and_run_on),
 )
@@ -216,13 +217,13 @@ _drain = Assignment._drain
 mutation(
     "no-grace",
     "a hand-over cancels running handlers at once",
-    0,
+    37,
     (Assignment, "_drain", _gone_at_once),
 )
 mutation(
     "nobody-cancelled",
     "handlers that outlive the grace run on after the hand-over",
-    0,
+    11,
     (Assignment, "_abandon", lambda self, leaving: None),
 )
 
@@ -239,7 +240,7 @@ async def _revoked_while_dispatching(self: Assignment, partitions: Any) -> None:
 mutation(
     "dispatch-while-leaving",
     "records of a partition that is being handed over still start",
-    0,
+    30,
     (Assignment, "revoked", _revoked_while_dispatching),
 )
 
@@ -256,7 +257,7 @@ async def _give_up(self: HandOff, run: Any, record: Outgoing, smaller: Outgoing 
 mutation(
     "drop-on-dead-letter-failure",
     "a retry or dead letter record that cannot be written is dropped",
-    0,
+    8,
     (HandOff, "certainly", _give_up),
 )
 
@@ -300,7 +301,7 @@ def _emit_at_once(self: Attempt, topic: str, data: Any, **said: Any) -> None:
 
 
 _emit = Attempt.emit
-mutation("emit-at-once", "an emit leaves before its handler has succeeded", 0, (Attempt, "emit", _emit_at_once))
+mutation("emit-at-once", "an emit leaves before its handler has succeeded", 1, (Attempt, "emit", _emit_at_once))
 mutation(
     "foreign-headers-lost",
     "a hop copies only the headers it knows",
@@ -318,7 +319,7 @@ def _no_lane(self: Lanes, run: Any) -> None:
 mutation(
     "no-lanes",
     "records of one key run beside each other",
-    0,
+    1,
     (Lanes, "add", _no_lane),
     (Lanes, "release", lambda self, run: None),
 )
@@ -352,7 +353,7 @@ def _open_at_once(self: DelayGate, now: float) -> list[Any]:
 mutation(
     "gate-opens-early",
     "the first due record of a retry partition takes all others with it",
-    0,
+    3,
     (DelayGate, "release", lambda self, now: _open_at_once(self, now) if _any_due(self, now) else []),
     (intake, "not_before", lambda record: 0.0),
 )
@@ -383,7 +384,7 @@ def _no_history(run: Any) -> None:
 mutation(
     "attempts-in-memory",
     "attempts are not read from the headers: a retry begins at the first again",
-    0,
+    2,
     (intake, "read_history", _no_history),
 )
 mutation(
@@ -446,7 +447,7 @@ _build = simulate.build
 mutation(
     "deadlines-by-the-wall",
     "how long a handler runs is measured by a clock that may jump",
-    0,
+    9,
     (simulate, "build", _build_by_the_wall),
 )
 
@@ -461,7 +462,7 @@ def _keeps_the_credits(self: Intake, state: Any) -> None:
 mutation(
     "credits-leak",
     "records of a partition that went still count as in flight",
-    0,
+    5,
     (Intake, "forget", _keeps_the_credits),
 )
 
@@ -488,7 +489,7 @@ mutation("pool-without-size", "more handlers run at once than were asked for", 0
 mutation(
     "pause-not-reapplied",
     "what was paused is not paused again after an assignment, and the client has forgotten it",
-    0,
+    5,
     (Intake, "reapply_pauses", lambda self: None),
 )
 
@@ -518,18 +519,25 @@ mutation(
     (Pool, "_ended", _one_task_less),
 )
 
+mutation(
+    "stale-runs-stay-ready",
+    "runs of a partition that went still count as waiting, and nobody asks for more (once a bug of ours)",
+    1901,
+    (Dispatch, "forget", lambda self, partition: None),
+)
+
 # Loss, suspects, starts
 
 mutation(
     "silent-loss",
     "records that retention took unread are not counted",
-    0,
+    59,
     (Assignment, "_report_lost", lambda self, partition, lost: None),
 )
 mutation(
     "no-suspects",
     "an event that kills its process is never looked for",
-    0,
+    9,
     (Suspects, "judge", lambda self, partition, end: None),
 )
 
@@ -575,6 +583,6 @@ mutation(
 mutation(
     "added-partition-from-the-end",
     "a partition that was added later is read from its end, as a client's own default does",
-    0,
+    46,
     (beginnings, "is_newborn", lambda partition, committed: True),
 )

@@ -16,7 +16,7 @@ from penstock.broker.progress import decode
 from penstock.record import Header, Outgoing, Position, Record, TopicPartition
 from penstock.topology.derived import retry_delay
 from tests.simulation.ledger import Call, Epoch, Ledger, Life, Occurrence, Story
-from tests.simulation.world import Plan
+from tests.simulation.world import Plan, Step
 
 GROUP: Final = "t.work"
 SOURCE: Final = "src"
@@ -102,6 +102,8 @@ class Checker:
         if _foreign(record) != _foreign(story.record):
             self.fail("hop-bytes", f"event {story.number}: foreign headers changed at {record.position}")
         cause = self._cause(story)
+        if cause is None:
+            self._touch_by_expelled(story)
         if record.topic.endswith(".dlt"):
             self._buried(story, record)
         else:
@@ -126,6 +128,12 @@ class Checker:
             if call.ended is not None and call.occurrence.done_at is None and not call.abandoned:
                 return call
         return next((call for call in reversed(story.calls) if call.occurrence.done_at is None), None)
+
+    def _touch_by_expelled(self, story: Story) -> None:
+        """It was handed off without a call (undecodable, crashed), perhaps by a worker that was expelled by then."""
+        epochs = [life.owned.get(one.source) for life in self.ledger.lives for one in story.occurrences]
+        if any(epoch is not None and epoch.cut_at is not None for epoch in epochs):
+            story.touched = story.touched or "handed off by an expelled worker"
 
     def _done(self, call: Call) -> None:
         occurrence, epoch = call.occurrence, call.epoch
@@ -232,7 +240,9 @@ class Checker:
         for story in self.ledger.stories.values():
             for call in story.calls:
                 if call.epoch is epoch and call.ended is None and not call.cancelled:
-                    self.fail("grace", f"{call.occurrence.position} still runs in {life.name}, which gave {partition} away")
+                    self.fail(
+                        "grace", f"{call.occurrence.position} still runs in {life.name}, which gave {partition} away"
+                    )
         if life.trouble_at >= asked_at or epoch.cut_at is not None or partition in self.ledger.disturbed:
             self._touch_uncovered(partition, "no commit could be made")
             return
@@ -299,6 +309,8 @@ class Checker:
             self._check_order(occurrence, epoch)
         steps = story.sending.steps
         step = steps[min(len(story.calls), len(steps) - 1)]
+        if len(story.calls) >= len(steps) and step.kind == "defer":
+            step = Step("ok")  # deferring has no limit but max_age: it would go on for ever
         call = Call(len(story.calls), step, epoch, occurrence, attempt, self._now())
         story.calls.append(call)
         occurrence.calls.append(call)
@@ -354,12 +366,18 @@ class Checker:
         done_at, by = occurrence.done_at, occurrence.done_by
         assert done_at is not None
         assert by is not None
-        if occurrence.event.ill_sent or occurrence.source in self.ledger.disturbed or by.life.trouble_at >= done_at - 10:
+        if (
+            occurrence.event.ill_sent
+            or occurrence.source in self.ledger.disturbed
+            or by.life.trouble_at >= done_at - 10
+        ):
             occurrence.event.touched = occurrence.event.touched or "no commit could be made"
         elif by.cut_at is None:
             self.fail("repeated-without-fault", f"{occurrence.position} finished at {done_at:.3f} s by {by.life.name}")
         elif by.cut_at - done_at > 1.0:
-            self.fail("commit-promptly", f"{occurrence.position} finished at {done_at:.3f} s, {by.life.name} died later")
+            self.fail(
+                "commit-promptly", f"{occurrence.position} finished at {done_at:.3f} s, {by.life.name} died later"
+            )
         occurrence.done_at = occurrence.done_by = None
 
     def _holds(self, call: Call) -> bool:

@@ -36,7 +36,7 @@ def watch_broker(broker: InMemoryBroker, checker: Checker) -> None:
 
     def watched_remove(member: str) -> None:
         life = next((one for one in checker.ledger.lives if one.member._id == member), None)
-        if life is not None and group.seated(member) and not life.crashed  and not life.member._leaving:
+        if life is not None and group.seated(member) and not life.crashed and not life.member._leaving:
             checker.cut_off(life, "was expelled")
         remove(member)
 

@@ -102,7 +102,10 @@ def _many(first: int, last: int, *, as_json: bool) -> int:
         if result.violation is not None:
             failing += 1
             found = {"seed": seed, "violation": str(result.violation), "replay": replay_command(seed)}
-            print(json.dumps(found) if as_json else f"{seed}: {result.violation}\n  {found['replay']} --shrink", flush=True)
+            print(
+                json.dumps(found) if as_json else f"{seed}: {result.violation}\n  {found['replay']} --shrink",
+                flush=True,
+            )
     summary = {"seeds": last - first + 1, "failing": failing, "starts": starts, "seconds": time.perf_counter() - began}
     print(json.dumps(summary) if as_json else f"{summary}", flush=True)
     return 1 if failing else 0

@@ -7,7 +7,6 @@ import gc
 import hashlib
 import logging
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.run import WrongVersion, main, read_seed, replay_command
-from tests.simulation.simulate import simulate
 from tests.simulation.shrink import shrunk
+from tests.simulation.simulate import simulate
 from tests.simulation.world import VERSION, Fault, Plan, plan_of
 
 ROOT = Path(__file__).resolve().parents[2]
