@@ -222,7 +222,7 @@ class Checker:
         self.ledger.note(self._now(), "assigned", life.name, one.partition, one.start)
 
     def _begun(self, partition: TopicPartition, start: int) -> None:
-        """The group's first commit for a partition: with `latest`, what stands before and was not read is not its own."""
+        """The group's first commit for a partition: with `latest`, what stands unread before it is not its own."""
         self.first_starts[partition] = start
         newborn = partition.topic == SOURCE and partition.partition < self.plan.partitions
         if self.plan.start_from != "latest" or not newborn:

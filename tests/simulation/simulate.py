@@ -285,7 +285,7 @@ class World:
         processor = self.topology.processors["work"]
         new = [NewTopic(topic.name, topic.partitions or 1) for topic in self.topology.topics.values()]
         for name in policy_topics(processor):
-            new.append(NewTopic(name, 1 if name.endswith(".dlt") else self.plan.partitions))
+            new += [NewTopic(name, 1 if name.endswith(".dlt") else self.plan.partitions)]
         await self.broker.admin().create_topics(new)
 
     def send(self, sending: Sending, partition: int | None = None) -> None:
