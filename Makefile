@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test soak crash clean
+.PHONY: help setup run up check test soak crash clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliabi
 
 soak: setup  ## the simulation for longer (SEEDS=100000, FIRST=0)
 	PENSTOCK_SIM_SEEDS=$(or $(SEEDS),100000) PENSTOCK_SIM_FIRST=$(or $(FIRST),0) $(BIN)/pytest -q tests/simulation -k no_seed_breaks
+
+bench: setup  ## speed, as ratios in one run, against a raw client and peers (ROUNDS=9 ONLY=drain,sleep QUICK=1)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
 
 clean:  ## remove what was made here (the local Kafka's data too)
 	-$(BIN)/penstock kafka stop

@@ -39,6 +39,8 @@ def value_of(number: int, made: int = 0) -> bytes:
 
 def fill(bootstrap: str, loads: list[Load], say: Callable[[str], None]) -> None:
     """Make the topics, and fill those that are to hold something. Raises RuntimeError where the broker refuses."""
+    if not loads:
+        return
     admin = AdminClient({"bootstrap.servers": bootstrap})
     for name, future in admin.create_topics([NewTopic(load.topic, PARTITIONS, 1) for load in loads]).items():
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,10 @@ class Stage:
     def _prepare(self, workload: Workload) -> None:
         """The derived topics of our group, so that making them is no part of a run."""
         entry = next(entry for entry in workload.entries if entry.subject == "ours")
-        if entry.play != "fed":
+        if entry.play != "fed" and not entry.own_group:
             self._apply(self._task(workload, entry))
 
     def _apply(self, task: Task) -> None:
-        from dataclasses import replace
-
         process = started("ours", replace(task, mode="apply"), self.peers, self.data / "logs" / "apply.log")
         assert process is not None
         process.line("result", START)
@@ -71,7 +69,10 @@ class Stage:
         task = self._task(workload, entry)
         if entry.play == "fed":
             return self._fed(entry, task)
-        if entry.subject == "ours" and not entry.again:
+        if entry.own_group:
+            task = replace(task, group=f"{task.group}.{next(self._numbers)}")
+            self._apply(task)
+        elif entry.subject == "ours" and not entry.again:
             forget_group(self.bootstrap, task.group)
         before = held(self.bootstrap, task.output) if task.output else 0
         if entry.play == "killed":
@@ -95,8 +96,6 @@ class Stage:
 
     def _fed(self, entry: Entry, task: Task) -> dict[str, Any] | None:
         """A topic of its own with one record per partition in it; fed once the subject has read the first."""
-        from dataclasses import replace
-
         number = next(self._numbers)
         task = replace(task, topic=f"{task.topic}.{number}", group=f"bench.latency.{number}")
         fill(self.bootstrap, [Load(task.topic, 0, streak=1)], lambda _: None)

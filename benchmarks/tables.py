@@ -17,6 +17,7 @@ _COLUMNS = {
     "violations": ("order violations", "max", "{:.0f}"),
     "first": ("start to first record, s", "median", "{:.1f}"),
     "early": ("early", "max", "{:.0f}"),
+    "soonest_ms": ("soonest after due, ms", "min", "{:.2f}"),
     "late_quiet": ("p99 late, no backlog, s", "max", "{:.3f}"),
     "late_busy": ("p99 late, backlog, s", "max", "{:.3f}"),
     "busy": ("of them behind a backlog", "median", "{:,.0f}"),

@@ -24,6 +24,9 @@ from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
 HANDLERS = {"latency": "delay", "output": "answer", "storm": "fail_once", "drain": "noop", "drain-logged": "noop"}
 
 
+_RESOLUTION = 0.001  # seconds: due times travel as whole milliseconds
+
+
 def topology_of(given: Task) -> Topology:
     """One processor on one topic; only what the workload asks for differs from the defaults."""
     name = HANDLERS.get(given.mode, "sleep")
@@ -76,8 +79,15 @@ def _storm() -> dict[str, Any]:
     quiet, busy = [], []
     for due, started in handlers.retried:
         (busy if due <= handlers.last_source else quiet).append(started - due)
-    early = sum(late < 0 for late in (*quiet, *busy))
-    return {"early": early, "late_quiet": _p99(quiet), "late_busy": _p99(busy), "busy": len(busy)}
+    every = (*quiet, *busy)
+    early = sum(late < -_RESOLUTION for late in every)
+    return {
+        "early": early,
+        "soonest_ms": min(every, default=0.0) * 1000,
+        "late_quiet": _p99(quiet),
+        "late_busy": _p99(busy),
+        "busy": len(busy),
+    }
 
 
 def _p99(values: list[float]) -> float | None:
