@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
@@ -137,6 +138,7 @@ class Attempt:
             type=type_ or (declared.type if declared else None) or "",
             id=emitted_id(self.run_id, topic, index),
             source=f"/{shared.topology.name}/{shared.processor.name}",
+            time=datetime.fromtimestamp(shared.clock.now(), UTC),
             subject=subject,
             correlation_id=event.correlation_id,
             causation_id=event.id,

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from confluent_kafka.admin import AdminClient
 
 from penstock.broker.contract import GroupSettings
+from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.member import KafkaMember
 from penstock.broker.kafka.producer import KafkaProducer
-from penstock.broker.kafka.settings import LOGGER, client_settings
+from penstock.broker.kafka.settings import client_settings
 
 if TYPE_CHECKING:
     from penstock.broker.kafka.admin import KafkaAdmin
     from penstock.broker.kafka.reader import KafkaReader
-
-_log: Final = logging.getLogger(LOGGER)
 
 
 class KafkaBroker:
@@ -70,5 +68,5 @@ class KafkaBroker:
     def _ask(self) -> AdminClient:
         """The client that the poll threads ask; safe from any thread, made once in the first join."""
         if self._questions is None:
-            self._questions = AdminClient(client_settings(self._settings, "penstock-starts"), logger=_log)
+            self._questions = AdminClient(client_settings(self._settings, "penstock-starts"), logger=ClientLog())
         return self._questions

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.broker.contract import Commit, GroupListener, GroupSettings
+from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.intake import Intake
 from penstock.broker.kafka.listener_calls import ListenerCalls
 from penstock.broker.kafka.poll_thread import PollThread
@@ -150,7 +151,7 @@ class KafkaMember:
     def _consumer(self, **callbacks: object) -> Consumer:
         settings = consumer_settings(self._settings, self._group, self._choice.protocol or CONSUMER)
         try:
-            return Consumer({**settings, **callbacks}, logger=_log)
+            return Consumer({**settings, **callbacks}, logger=ClientLog())
         except KafkaException as error:
             raise BrokerError(
                 f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"

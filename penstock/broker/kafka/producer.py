@@ -17,6 +17,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
+from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.codes import REFUSED, UNKNOWN_PARTITION
 from penstock.broker.kafka.settings import LOGGER, producer_settings
 from penstock.errors import BrokerError, ProducerFatal, SendFailed, SendRefused
@@ -36,7 +37,9 @@ class KafkaProducer:
     def __init__(self, settings: Mapping[str, str], client_id: str) -> None:
         self._fatal: ProducerFatal | None = None
         try:
-            self._client = Client({**producer_settings(settings, client_id), "error_cb": self._hear}, logger=_log)
+            self._client = Client(
+                {**producer_settings(settings, client_id), "error_cb": self._hear}, logger=ClientLog()
+            )
         except KafkaException as error:
             raise BrokerError(
                 f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"

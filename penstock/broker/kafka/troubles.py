@@ -87,7 +87,7 @@ class Troubles:
                 self._conflict_since = time.monotonic()
             self._note("conflict", f"the group cannot be joined: {error.str()}")
         elif code in UNREACHABLE:
-            self._note(_BROKERS, f"no broker can be reached: {error.str()}")
+            self._note(_BROKERS, f"no broker can be reached, trying again: {error.str()}")
         elif code in MISSING and topic:
             self._note(_MISSING + topic, f"topic {topic} does not exist")
         elif code not in QUIET:
