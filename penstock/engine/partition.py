@@ -91,14 +91,18 @@ class PartitionState:
         return self.tracker.frontier > self.start
 
     def progress(self, *, clean: bool = False, with_map: bool = True) -> str:
-        """The metadata to commit beside the frontier; `clean` on a hand-over that was no crash."""
+        """The metadata to commit beside the frontier.
+
+        `clean` on a hand-over that was no crash: it takes back its own count, and leaves those of earlier deaths, else
+        every worker that joins between two deaths would hide the killer.
+        """
         if not self.is_suspicious and self.has_progressed:
             self.unclean = 0
         return encode(
             Progress(
                 topic_id=self.topic_id,
                 born=self.born,
-                unclean=0 if clean else self.unclean,
+                unclean=max(self.unclean - 1, 0) if clean else self.unclean,
                 suspect=None if clean else self.suspect,
                 runs=self.tracker.runs() if with_map else (),
             )

@@ -260,10 +260,10 @@ class Fleet:
         """Wait until all that was sent is done or `elsewhere`."""
         self.until(lambda: not self.ledger.missing(elsewhere()), "all that was sent is done")
 
-    def last_words(self) -> str:
+    def last_words(self, lines: int = 15) -> str:
         missing = sorted(self.ledger.missing())
         told = [f"missing {len(missing)} of {len(self.ledger.sent)}: {missing[:20]}"]
         for worker in self.workers:
             quiet = [line for line in worker.said().splitlines() if '"outcome":"done"' not in line]
-            told.append(f"--- worker {worker.pid} ({worker.process.poll()}):\n" + "\n".join(quiet[-15:]))
+            told.append(f"--- worker {worker.pid} ({worker.process.poll()}):\n" + "\n".join(quiet[-lines:]))
         return "\n".join(told)
