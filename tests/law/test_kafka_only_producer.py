@@ -94,3 +94,37 @@ def test_a_cancelled_send_disturbs_nobody(on_kafka):
         assert position.offset == 1, "a record that was sent is sent; only the wait for it was given up"
 
     on_kafka.run(law)
+
+
+def test_a_record_that_is_too_large_takes_no_other_with_it(on_kafka):
+    """The broker judges whole batches: what is small enough alone must not fail for its company."""
+
+    async def law(stage):
+        topic = await stage.topic(1, max_message_bytes="20000")
+        producer = stage.broker.producer()
+        await producer.send(Outgoing(topic, b"k", b"the client knows the topic now"))
+        small = [producer.send(Outgoing(topic, b"k", b"%03d" % number + bytes(2000))) for number in range(40)]
+        large = producer.send(Outgoing(topic, b"k", bytes(30_000)))
+        last = producer.send(Outgoing(topic, b"k", b"last"))
+        with pytest.raises(SendRefused, match="too large"):
+            await large
+        offsets = [position.offset for position in await asyncio.gather(*small)]
+        assert len(set(offsets)) == 40
+        assert (await last).topic == topic
+        assert producer.outstanding == 0
+
+    on_kafka.run(law)
+
+
+def test_a_record_without_a_key_takes_no_other_of_a_compacted_topic_with_it(on_kafka):
+    async def law(stage):
+        topic = await stage.topic(1, cleanup_policy="compact")
+        producer = stage.broker.producer()
+        await producer.send(Outgoing(topic, b"k", b"the client knows the topic now"))
+        good = [producer.send(Outgoing(topic, b"k", b"%d" % number)) for number in range(5)]
+        bad = producer.send(Outgoing(topic, None, b"no key"))
+        with pytest.raises(SendRefused):
+            await bad
+        assert [position.offset for position in await asyncio.gather(*good)] == [1, 2, 3, 4, 5]
+
+    on_kafka.run(law)

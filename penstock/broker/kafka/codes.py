@@ -51,6 +51,16 @@ REFUSED: Final = frozenset(
         KafkaError._INVALID_ARG,
     }
 )
+# Verdicts on a whole batch of which one record may be the cause.
+OF_A_BATCH: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,  # one without a key in a compacted topic, for example
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_TIMESTAMP,
+    }
+)
 UNKNOWN_PARTITION: Final = KafkaError._UNKNOWN_PARTITION
 
 # Commit refusals of one partition, after which the others may have been committed.

@@ -18,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
 from penstock.broker.kafka.client_log import ClientLog
-from penstock.broker.kafka.codes import REFUSED, UNKNOWN_PARTITION
+from penstock.broker.kafka.codes import OF_A_BATCH, REFUSED, UNKNOWN_PARTITION
 from penstock.broker.kafka.settings import LOGGER, producer_settings
 from penstock.errors import BrokerError, ProducerFatal, SendFailed, SendRefused
 from penstock.record import Outgoing, Position
@@ -36,14 +36,14 @@ class KafkaProducer:
 
     def __init__(self, settings: Mapping[str, str], client_id: str) -> None:
         self._fatal: ProducerFatal | None = None
+        self._settings = {**producer_settings(settings, client_id), "error_cb": self._hear}
         try:
-            self._client = Client(
-                {**producer_settings(settings, client_id), "error_cb": self._hear}, logger=ClientLog()
-            )
+            self._client = Client(self._settings, logger=ClientLog())
         except KafkaException as error:
             raise BrokerError(
                 f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"
             ) from error
+        self._single: Client | None = None  # sends one record a batch; made when first needed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._busy = False  # whether the timer is the quick one
@@ -97,14 +97,16 @@ class KafkaProducer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        await asyncio.to_thread(self._client.close)
+        for client in self._clients():
+            await asyncio.to_thread(client.close)
 
     def _give_up(self) -> None:
         while self._waiting:
             _, future = self._waiting.popleft()
             _end(future, SendFailed("the producer was closed before the record was acknowledged"))
-        self._client.purge(blocking=False)
-        self._client.poll(0)
+        for client in self._clients():
+            client.purge(blocking=False)
+            client.poll(0)
 
     def _produce(self, record: Outgoing, future: asyncio.Future[Position]) -> bool:
         """Give it to the client; False where its queue is full. Ends the future where it is refused at once."""
@@ -121,7 +123,7 @@ class KafkaProducer:
                 record.value,
                 record.key,
                 partition,
-                on_delivery=partial(self._delivered, future),
+                on_delivery=partial(self._delivered, future, record),
                 headers=list(record.headers) or None,
             )
         except BufferError:
@@ -160,22 +162,53 @@ class KafkaProducer:
             elif not future.done() and (self._waiting or not self._produce(record, future)):
                 self._waiting.append((record, future))
 
+    def _clients(self) -> list[Client]:
+        return [self._client] if self._single is None else [self._client, self._single]
+
+    def _send_alone(self, record: Outgoing, future: asyncio.Future[Position]) -> None:
+        """Once more, in a batch of its own: the broker judges whole batches, and this client does not split them."""
+        if self._single is None:
+            self._single = Client({**self._settings, "batch.num.messages": 1}, logger=ClientLog())
+        partition = -1 if record.partition is None else record.partition
+        delivered = partial(self._delivered, future, None)
+        try:
+            self._single.produce(
+                record.topic,
+                record.value,
+                record.key,
+                partition,
+                on_delivery=delivered,
+                headers=list(record.headers) or None,
+            )
+        except (BufferError, KafkaException) as error:
+            future.set_exception(SendFailed(f"a record for {record.topic} was not sent again: {error}"))
+        else:
+            self._in_client += 1
+
     def _delivered(
-        self, future: asyncio.Future[Position], error: KafkaError | None, message: Message[Any, Any]
+        self,
+        future: asyncio.Future[Position],
+        record: Outgoing | None,
+        error: KafkaError | None,
+        message: Message[Any, Any],
     ) -> None:
+        """A report. `record` is what to send once more where its batch was refused, None where it stood alone."""
         self._in_client -= 1
         if future.done():  # its caller gave up
             return
         topic = message.topic() or ""
         if error is None:
             future.set_result(Position(topic, message.partition() or 0, message.offset() or 0))
+        elif record is not None and error.code() in OF_A_BATCH:
+            self._send_alone(record, future)
         else:
             future.set_exception(self._error(error, topic))
 
     def _poll(self) -> None:
         self._timer = None
         self._busy = False
-        self._client.poll(0)
+        for client in self._clients():
+            client.poll(0)
         while self._waiting:
             record, future = self._waiting[0]
             if not future.done() and not self._produce(record, future):
