@@ -183,7 +183,7 @@ class Checker:
                 self.fail("commit-not-owner", f"{life.name} commits {commit.partition}, which it does not have")
 
     def commit_made(self, commit: Commit, before: Committed | None, records: Sequence[Record], high: int) -> None:
-        """The coordinator took a commit; `records` are those of the partition that are still in the log."""
+        """The coordinator took a commit; `records` are those in the log from the lower offset on."""
         if before is None:
             self._begun(commit.partition, commit.offset)
         old = before.offset if before else 0

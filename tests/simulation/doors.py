@@ -31,7 +31,10 @@ def watch_broker(broker: InMemoryBroker, checker: Checker) -> None:
         for one in commits:
             partition = log.partition(one.partition)
             if one.partition not in refused and partition is not None:
-                checker.commit_made(one, before.get(one.partition), partition.records, partition.high)
+                old = before.get(one.partition)
+                lowest = min(old.offset if old else 0, one.offset)
+                records = partition.read(lowest, len(partition.records))
+                checker.commit_made(one, old, records, partition.high)
         return refused
 
     def watched_remove(member: str) -> None:

@@ -100,7 +100,7 @@ def _surroundings(plan: Plan) -> Iterator[None]:
     gc.disable()
     logging.disable(logging.CRITICAL)
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE, 1.0)  # again and again: the engine may take it for a failure
     try:
         yield
     finally:
