@@ -36,9 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = SMALL if given.small else QUICK if given.quick else FULL
     if given.rounds is not None:
         size = replace(size, rounds=given.rounds)
-    command = "python -m benchmarks " + " ".join(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(chosen, size, given, command.strip())
+        return _run(chosen, size, given, _command(given))
     except (Impossible, PenstockError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,8 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--small", action="store_true", help="a tenth of everything, once: does it work?")
     parser.add_argument("--no-peers", action="store_true", help="install and measure no peer")
     parser.add_argument("--data", type=Path, default=ROOT / ".penstock", help="where the broker and the peers live")
-    parser.add_argument("--page", type=Path, help="where to write the page (default docs/performance.md, if not small)")
+    parser.add_argument(
+        "--page", type=Path, help="where to write the page (default docs/performance.md, of a whole run)"
+    )
     return parser
+
+
+def _command(given: argparse.Namespace) -> str:
+    """The command line again, by what matters to the figures: no folder of this machine belongs on the page."""
+    words = ["python -m benchmarks"]
+    words += [f"--{name}" for name in ("quick", "small", "no-peers") if getattr(given, name.replace("-", "_"))]
+    words += [f"--{name} {getattr(given, name)}" for name in ("rounds", "only") if getattr(given, name) is not None]
+    return " ".join(words)
 
 
 def _run(chosen: Sequence[str], size: Size, given: argparse.Namespace, command: str) -> int:
@@ -71,7 +80,8 @@ def _run(chosen: Sequence[str], size: Size, given: argparse.Namespace, command: 
         say(f"without {peer}: {why}")
     done = _play(workloads, data, peers) if workloads else []
     costs = features.measure(3 if size is SMALL else features.ROUNDS, say) if FEATURES in chosen else None
-    target = given.page or (None if size.name == "small" else page.PAGE)
+    whole = size.name != "small" and not given.only  # a part of it would replace the figures of a full run
+    target = given.page or (page.PAGE if whole else None)
     if target is not None:
         page.write(target, page.text(done, described, command, peers.absent, costs))
         say(f"written: {target}")

@@ -16,9 +16,13 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 _REMARKS: Final = re.compile(r"<!-- remarks -->\n.*?<!-- end of remarks -->", re.DOTALL)
 _NO_REMARKS: Final = "<!-- remarks -->\n<!-- end of remarks -->"
 _INTRODUCTION: Final = """\
-Every figure here comes from one run of one command on one machine: `{command}`. Broker and clients share its cores, so
-absolute rates say little about yours. **Ratios do**: each is taken between two runs next to each other, and the table
-shows the median of those pairs. All records are 512 B of JSON with three headers, in 12 partitions.
+Every figure here comes from one run of one command on one machine:
+
+    {command}
+
+Broker and clients share its cores, so absolute rates say little about yours. **Ratios do**: each is taken between two
+runs next to each other, and the table shows the median of those pairs. All records are 512 B of JSON with three
+headers, in 12 partitions.
 
 Our side is the whole worker as `penstock run` makes it (key order, tracker, deadlines, metrics and health served, a
 fresh context per run), each run in a new process. One default is off except in the row that says so: the log line per
