@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.topology.model import Topology
 
 T = TypeVar("T")
-PATIENCE: Final = 8.0  # seconds a broker has for its first answer
+PATIENCE: Final = 12.0  # seconds a broker has for its first answer; the client itself gives up, saying why, after 10
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> Topology:
@@ -64,6 +64,11 @@ class Doors:
 
         found = local_broker.running(topology)
         if found is None:
+            own = local_broker.passed_over(topology)
+            if own and local_broker.VARIABLE not in self.environ:
+                asked = topology.kafka.get("bootstrap.servers")
+                click.echo(f"note: using the Kafka at {asked}, not this app's own at {own}", err=True)
+                click.echo(f"  export {local_broker.VARIABLE}={own} uses the app's own", err=True)
             return topology
         click.echo(f"using this app's own Kafka at {found}", err=True)
         return dataclasses.replace(topology, kafka={**topology.kafka, "bootstrap.servers": found})
@@ -92,9 +97,10 @@ class Doors:
                 async with asyncio.timeout(self.patience):
                     await broker.admin().cluster()
             except (TimeoutError, BrokerUnavailable) as error:
+                why = f"{error.message}\n  " if isinstance(error, BrokerUnavailable) else ""
                 raise BrokerUnavailable(
                     f"no Kafka answers at {servers}",
-                    "start one with `penstock kafka start`, or name yours in KAFKA_BOOTSTRAP_SERVERS "
+                    f"{why}start one with `penstock kafka start`, or name yours in KAFKA_BOOTSTRAP_SERVERS "
                     "or under kafka: in the topology",
                 ) from error
             yield broker

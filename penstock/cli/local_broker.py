@@ -59,6 +59,16 @@ def running(topology: Topology) -> str | None:
     return found.bootstrap if found else None
 
 
+def passed_over(topology: Topology) -> str | None:
+    """Where the app's own Kafka serves while the topology's broker, on this machine too, is another that answers."""
+    from penstock import local_kafka
+
+    servers = topology.kafka.get("bootstrap.servers", "localhost:9092")
+    found = local_kafka.status(topology.directory / ".penstock" / "kafka") if _is_local(servers) else None
+    same = found is not None and _split(found.bootstrap)[1] in {_split(server)[1] for server in servers.split(",")}
+    return found.bootstrap if found and not same else None
+
+
 def usual_port(data: Path) -> int | None:
     """Kafka's own port for a new broker, where it is free; a broker that was here before keeps the port it had."""
     from penstock.local_kafka.launch import is_free

@@ -70,7 +70,13 @@ def import_attribute(spec: str, directory: Path) -> Any:
         sys.path.insert(0, root)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
+    except ModuleNotFoundError as error:
+        if error.name and f"{module_name}.".startswith(f"{error.name}."):
+            raise HandlerError(
+                f"there is no module {error.name!r}", f"looked in {root} and what is installed"
+            ) from None
+        raise HandlerError(f"cannot import {module_name!r}", _own_traceback(error)) from error
+    except (Exception, SystemExit) as error:  # SystemExit: a script that was not meant to be imported
         raise HandlerError(f"cannot import {module_name!r}", _own_traceback(error)) from error
     _check_place(found, module_name, Path(root))
     for part in attribute.split("."):

@@ -99,3 +99,14 @@ def test_the_apps_own_kafka_is_found_where_the_asked_one_is_silent(running, tmp_
     assert Doors().located(far) is far, "a cluster elsewhere is never replaced"
     monkeypatch.setattr(local_broker, "_answers", lambda servers: True)
     assert Doors().located(silent) is silent, "nor is one that answers"
+
+
+def test_another_kafka_that_answers_is_used_and_said_where_the_app_has_its_own(running, tmp_path, monkeypatch, capsys):
+    (tmp_path / ".penstock" / "kafka").mkdir(parents=True)
+    monkeypatch.setattr(local_broker, "_answers", lambda servers: True)
+    Doors(environ={}).located(topology(tmp_path, "localhost:9092"))
+    assert "not this app's own at 127.0.0.1:5" in capsys.readouterr().err
+    Doors(environ={"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"}).located(topology(tmp_path, "localhost:9092"))
+    assert capsys.readouterr().err == "", "it was asked for by name"
+    Doors(environ={}).located(topology(tmp_path, "localhost:5"))
+    assert capsys.readouterr().err == "", "it is the app's own"

@@ -170,6 +170,7 @@ def test_an_unreachable_broker_is_a_plain_message(shell, verb, error):
     assert done.exit_code == 1
     assert "no Kafka answers at nowhere:9092" in done.stderr
     assert "penstock kafka start" in done.stderr
+    assert error is None or error.message in done.stderr, "the reason, where the client knows it"
     assert "Traceback" not in done.output
 
 

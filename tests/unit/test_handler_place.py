@@ -39,3 +39,31 @@ def test_a_strangers_module_is_refused_not_run(two_packages):
 
 def test_installed_handlers_are_welcome(tmp_path):
     assert import_attribute("json:dumps", tmp_path)([]) == "[]"
+
+
+def test_a_module_that_is_not_there_is_named_with_where_it_was_looked_for(tmp_path):
+    with pytest.raises(HandlerError, match="cannot import") as caught:
+        import_attribute("penstock_test_absent.work:run", tmp_path)
+
+    assert caught.value.hint.startswith(f"there is no module 'penstock_test_absent' in {tmp_path.resolve()}")
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import penstock_test_library_nobody_has", "No module named 'penstock_test_library_nobody_has'"),
+        ("raise SystemExit('run me as a script')", "SystemExit: run me as a script"),
+        ("x = 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_module_that_fails_shows_its_own_traceback(tmp_path, monkeypatch, source, said):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"penstock_test_broken_{abs(hash(source))}"
+    (tmp_path / f"{name}.py").write_text(f"{source}\n", encoding="utf-8")
+
+    with pytest.raises(HandlerError, match="cannot import") as caught:
+        import_attribute(f"{name}:run", tmp_path)
+
+    assert said in caught.value.hint
+    assert f"{name}.py" in caught.value.hint
+    assert "penstock/engine" not in caught.value.hint
