@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from penstock.record import Position
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+_REASONS: Final = ("exhausted", "rejected", "undecodable", "unsendable", "expired", "crashed")
 processor_option = click.option("-p", "--processor", "name", help="The processor; needed where there are several.")
 
 
 def filters_options(verb: Verb) -> Verb:
     """The options that say which entries are meant."""
     declared = [
-        click.option("--reason", help="exhausted, rejected, undecodable, unsendable, expired or crashed."),
+        click.option("--reason", type=click.Choice(_REASONS), metavar="REASON", help=f"One of {', '.join(_REASONS)}."),
         click.option("--error", help="Error type, with or without its module."),
         click.option("--fingerprint", help="Fingerprint of the error."),
         click.option("--type", "event_type", help="Event type."),

@@ -72,9 +72,8 @@ def import_attribute(spec: str, directory: Path) -> Any:
         found: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            raise HandlerError(
-                f"there is no module {error.name!r}", f"looked in {root} and what is installed"
-            ) from None
+            hint = f"there is no module {error.name!r} in {root}, nor is one installed"
+            raise HandlerError(f"cannot import {module_name!r}", hint) from None
         raise HandlerError(f"cannot import {module_name!r}", _own_traceback(error)) from error
     except (Exception, SystemExit) as error:  # SystemExit: a script that was not meant to be imported
         raise HandlerError(f"cannot import {module_name!r}", _own_traceback(error)) from error

@@ -98,7 +98,9 @@ def test_ls_for_programs_is_clean(desk: Desk) -> None:
     assert json.loads(desk("dlt", "ls", "-o", "json", "--until", "1h").stdout) == []
 
 
-@pytest.mark.parametrize("words", [["--since", "tomorrow"], ["--position", "x@y"], ["--position", "other/0@1"]])
+@pytest.mark.parametrize(
+    "words", [["--reason", "exausted"], ["--since", "tomorrow"], ["--position", "x@y"], ["--position", "other/0@1"]]
+)
 def test_what_cannot_be_meant_is_a_usage_error(desk: Desk, words: list[str]) -> None:
     assert desk("dlt", "ls", *words).exit_code == 2
 
