@@ -131,9 +131,10 @@ class Checker:
 
     def _touch_by_expelled(self, story: Story) -> None:
         """It was handed off without a call (undecodable, crashed), perhaps by a worker that was expelled by then."""
-        epochs = [life.owned.get(one.source) for life in self.ledger.lives for one in story.occurrences]
-        if any(epoch is not None and epoch.cut_at is not None for epoch in epochs):
-            story.touched = story.touched or "handed off by an expelled worker"
+        alive = [life for life in self.ledger.lives if not life.crashed and not life.ended]
+        cut = {source for life in alive for source, epoch in life.owned.items() if epoch.cut_at is not None}
+        if cut and not story.touched and any(one.source in cut for one in story.occurrences):
+            story.touched = "handed off by an expelled worker"
 
     def _done(self, call: Call) -> None:
         occurrence, epoch = call.occurrence, call.epoch
