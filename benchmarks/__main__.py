@@ -79,7 +79,7 @@ def _run(chosen: Sequence[str], size: Size, given: argparse.Namespace, command: 
     for peer, why in peers.absent.items():
         say(f"without {peer}: {why}")
     done = _play(workloads, data, peers) if workloads else []
-    costs = features.measure(3 if size is SMALL else features.ROUNDS, say) if FEATURES in chosen else None
+    costs = features.measure(size.few(features.ROUNDS), say) if FEATURES in chosen else None
     whole = size.name != "small" and not given.only  # a part of it would replace the figures of a full run
     target = given.page or (page.PAGE if whole else None)
     if target is not None:

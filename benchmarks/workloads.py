@@ -25,13 +25,17 @@ class Size:
     backlog: int
     stay: float  # seconds on the backlog
 
+    def few(self, full: int) -> int:
+        """Rounds of what needs fewer than the drain."""
+        return min(self.rounds, full if self.name == "full" else 2)
+
     def records(self, full: int) -> int:
         """That many, scaled."""
         return max(int(full * self.scale), 1000)
 
 
 FULL: Final = Size("full", 9, 1.0, 9, 6, (4, 750), 1_000_000, 20.0)
-QUICK: Final = Size("quick", 9, 1.0, 3, 4, (3, 200), 300_000, 10.0)
+QUICK: Final = Size("quick", 9, 1.0, 2, 4, (2, 200), 300_000, 8.0)
 SMALL: Final = Size("small", 1, 0.1, 1, 2, (1, 100), 50_000, 5.0)
 
 
@@ -69,7 +73,7 @@ def drain(size: Size) -> Workload:
     given = {"topic": "bench.drain", "count": count}
     slow = {**given, "limit": 8.0}
     ours = Entry(OURS, "ours", "drain", given)
-    few = min(3, size.peer_rounds)
+    few = size.few(3)
     entries = (
         Entry("raw loop, tuned", "raw", "drain-tuned", given),
         ours,
@@ -111,7 +115,7 @@ def sleep(size: Size) -> Workload:
     )
     title = f"10 ms handler: {count:,} records, 10,000 keys, 1,000 in flight"
     fields = ("cpu_us", "rss", "peak", "violations")
-    rounds = min(size.rounds, 5)
+    rounds = size.few(5)
     return Workload(
         "sleep", title, (Load("bench.sleep", count, 10_000),), entries, rounds, goals, fields, entries[0].name
     )
@@ -169,7 +173,7 @@ def output(size: Size) -> Workload:
     )
     title = f"One confirmed output per event: {count:,} records, 1,000 in flight"
     loads = (Load("bench.in", count, 10_000), Load("bench.out", 0))
-    return Workload("output", title, loads, entries, min(size.rounds, 7), goals, ("cpu_us", "rss"), entries[0].name)
+    return Workload("output", title, loads, entries, size.few(7), goals, ("cpu_us", "rss"), entries[0].name)
 
 
 def latency(size: Size) -> Workload:
@@ -218,8 +222,7 @@ def backlog(size: Size) -> Workload:
     )
     title = f"{size.backlog:,} records waiting behind a 2 s handler"
     fields = ("rss", "peak", "reached", "first", "violations")
-    rounds = 2 if size.name == "full" else 1
-    return Workload("backlog", title, (Load("bench.backlog", size.backlog, 10_000),), entries, rounds, goals, fields)
+    return Workload("backlog", title, (Load("bench.backlog", size.backlog, 10_000),), entries, 1, goals, fields)
 
 
 def storm(size: Size) -> Workload:
@@ -234,7 +237,7 @@ def storm(size: Size) -> Workload:
     )
     entries = (Entry(OURS, "ours", "storm", given, own_group=True),)
     fields = ("cpu_us", "rss", "early", "soonest_ms", "late_quiet", "late_busy", "busy")
-    rounds = 3 if size.name == "full" else 1
+    rounds = 2 if size.name == "full" else 1
     title = f"Retry storm: {count:,} events, each fails once"
     return Workload("storm", title, (Load("bench.storm", count, 10_000),), entries, rounds, goals, fields)
 
