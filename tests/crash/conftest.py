@@ -53,9 +53,14 @@ class Suite:
         """Of every run that held."""
         return [run.result() for runs in self._runs.values() for run in runs if run.exception() is None]
 
-    def failures(self) -> int:
-        """How many runs did not hold."""
-        return sum(run.exception() is not None for runs in self._runs.values() for run in runs)
+    def failures(self) -> list[str]:
+        """Of every run that did not hold: its test, and what it said first."""
+        return [
+            f"{faults.test.removeprefix('test_').replace('_', ' ')}: {str(error).splitlines()[0]}"
+            for faults, runs in self._runs.items()
+            for run in runs
+            if (error := run.exception()) is not None
+        ]
 
     def end(self) -> None:
         """Begin no more runs, and wait for those that run: they leave no process behind."""

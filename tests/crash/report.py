@@ -37,7 +37,7 @@ lines, and from what the broker acknowledged to the sender, everything in the ta
 """
 
 
-def write(page: Path, outcomes: Sequence[Outcome], failures: int, seconds: float) -> None:
+def write(page: Path, outcomes: Sequence[Outcome], failures: Sequence[str], seconds: float) -> None:
     """Write the page."""
     page.write_text(
         _PAGE.format(
@@ -46,10 +46,18 @@ def write(page: Path, outcomes: Sequence[Outcome], failures: int, seconds: float
             minutes=f"{seconds / 60:.0f} minutes",
             kafka=KAFKA_VERSION,
             table=table(outcomes),
-            failures=f"{len(outcomes) + failures} runs; {failures or 'none'} broke a promise.",
+            failures=_said(len(outcomes), failures),
             machine=(
                 f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python "
                 f"{platform.python_version()}, confluent-kafka {confluent_kafka.__version__}"
             ),
         )
     )
+
+
+def _said(held: int, failures: Sequence[str]) -> str:
+    """How many runs there were, and which of them are not in the table, since they broke a promise."""
+    runs = f"{held + len(failures)} runs; {len(failures) or 'none'} broke a promise"
+    if not failures:
+        return f"{runs}."
+    return "\n".join([f"**{runs}** and are not in the table:\n", *(f"- {one}" for one in failures)])

@@ -21,6 +21,7 @@ CLASSIC = {"group.protocol": "classic"}
 class Faults:
     """The scenarios of one test. `slow` ones begin first; `only_long` is for the long form."""
 
+    test: str
     scenarios: tuple[Scenario, ...]
     slow: bool = False
     only_long: bool = False
@@ -30,7 +31,7 @@ def faults(*scenarios: Scenario, slow: bool = False, only_long: bool = False) ->
     """Mark a test with its scenarios; its fixture `outcomes` then holds what they came to."""
 
     def mark(test: Test) -> Test:
-        test.faults = Faults(scenarios, slow, only_long)  # type: ignore[attr-defined]
+        test.faults = Faults(test.__name__, scenarios, slow, only_long)  # type: ignore[attr-defined]
         return pytest.mark.kafka(test)  # type: ignore[return-value]
 
     return mark

@@ -19,6 +19,7 @@ from penstock.broker.kafka.listener_calls import ListenerCalls
 from penstock.broker.kafka.slots import NO_EPOCH, Slot, Slots
 from penstock.broker.kafka.start_query import StartQuery
 from penstock.broker.kafka.troubles import Troubles
+from penstock.errors import BrokerUnavailable
 from penstock.record import TopicPartition
 
 _log: Final = logging.getLogger("penstock.kafka")
@@ -63,6 +64,11 @@ class Rebalance:
             self._commits.settle_flying(consumer)
             if partitions and self._calls.failure is None:
                 positions = self._take(consumer, [TopicPartition(one.topic, one.partition) for one in partitions])
+        except BrokerUnavailable as error:
+            if self._stopping():
+                _log.info("told to leave before partitions could be taken: %s", error)
+            else:
+                self._calls.failed(error)
         except Exception as error:  # noqa: BLE001  # an error must end the worker, not vanish in the client's C code
             self._calls.failed(error)
         # Called even with nothing to read: without, the client would assign by itself, from its own guess.

@@ -21,6 +21,8 @@ from penstock.errors import BrokerUnavailable
 from penstock.record import TopicPartition
 
 _REQUEST_TIMEOUT: Final = 10.0
+# Asked under the member's epoch; where the group moves on meanwhile, the answer may never come: ask anew soon.
+_COMMITTED_TIMEOUT: Final = 2.0
 _PAUSE: Final = 0.2  # between two tries
 
 
@@ -92,7 +94,7 @@ class StartQuery:
         # All partitions of a topic, not only ours: a partition without a commit is judged by its neighbours.
         wanted = [KafkaPartition(name, index) for name, topic in topics.items() for index in range(topic.partitions)]
         found: dict[str, dict[int, Committed]] = {name: {} for name in topics}
-        for one in consumer.committed(wanted, timeout=_REQUEST_TIMEOUT):
+        for one in consumer.committed(wanted, timeout=_COMMITTED_TIMEOUT):
             if one.error is not None:
                 raise KafkaException(one.error)
             if one.offset >= 0:
