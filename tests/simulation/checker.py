@@ -143,7 +143,6 @@ class Checker:
         if epoch.over or epoch.cut_at is not None:
             occurrence.event.touched = occurrence.event.touched or f"handed off as {epoch.source} went"
             occurrence.event.exposed = True
-        if epoch.over or epoch.life.crashed:
             return
         occurrence.done_at = self._now()
         occurrence.done_by = epoch
@@ -247,6 +246,10 @@ class Checker:
         if life.trouble_at >= asked_at or epoch.cut_at is not None or partition in self.ledger.disturbed:
             self._touch_uncovered(partition, "no commit could be made")
             return
+        for occurrence in self.ledger.occurrences.values():
+            uncalled = occurrence.source == partition and not occurrence.calls and occurrence.is_finished
+            if uncalled and not self.covered(occurrence):  # handed off, and cut off before the broker's answer
+                occurrence.event.touched = occurrence.event.touched or "cut off at a hand-over"
         for one in epoch.done:
             if not self.covered(one) and not one.event.ill_sent:
                 self.fail("commit-promptly", f"{one.position} finished at {one.done_at}; {partition} left without it")

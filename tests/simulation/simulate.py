@@ -252,6 +252,7 @@ class World:
     def unfinished(self) -> dict[str, int]:
         """Records in topics of the group that no commit has passed, by partition."""
         committed = self.broker._coordinator.group(GROUP).committed
+        owned = {at for life in self._alive() for at in life.owned}
         found = {}
         for topic in self._read_topics():
             for number, partition in enumerate(topic.partitions):
@@ -259,7 +260,8 @@ class World:
                 done = committed[at].offset if at in committed else -1
                 start = self.checker.first_starts.get(at, 0)
                 left = sum(record.offset >= max(done, start) for record in partition.records)
-                if left:
+                unnoticed = 0 <= done < partition.low and at not in owned  # what retention took
+                if left or unnoticed:
                     found[str(at)] = left
         for life in self._alive():  # a record may be in memory though retention took it from the log
             held = sum(state.tracker.unfinished for state in life.worker.parts.partitions.values()) + life.running
@@ -535,6 +537,9 @@ class World:
             story.touched = story.touched or "reset"
             if record.offset < to and not self.ledger.occurrences[record.position].is_finished:
                 story.excused = story.excused or "skipped by an operator"
+        for occurrence in self.ledger.occurrences.values():
+            if occurrence.source == at and occurrence.event.excused == "truncated":
+                occurrence.event.excused = "skipped by an operator"  # past what retention took: nobody can count it
         self.ledger.disturbed.add(at)
         await self.broker.admin().alter_committed(GROUP, {at: to})
         self.wanted = max(self.wanted, kept)
