@@ -93,7 +93,7 @@ async def _ground(topology: Topology, processor: Processor, broker: Broker, cloc
         member=broker.member(_group(topology, processor, client_id, poll_interval)),
         producer=broker.producer(client_id),
         opener=Opener(topology, processor.group_id, codec),
-        policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory),
+        policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory.resolve()),
         own_topics=OwnTopics(processor, broker.admin(), topology.internal_topics),
         dispatch=Dispatch(processor.concurrency, clock.monotonic),
         codec=codec,

@@ -129,21 +129,23 @@ class Attempt:
         index: int,
     ) -> Outgoing:
         shared, event = self._shared, self._event
+        carried = event.record.headers
         declared = shared.topology.topics.get(topic)
-        sealed = seal(
+        event_id = event.id
+        return seal(
             shared.codec,
             topic=topic,
             data=data,
-            key=event.key if key is _SAME else key,
+            key=event.record.key if key is _SAME else key,
             type=type_ or (declared.type if declared else None) or "",
             id=emitted_id(self.run_id, topic, index),
             source=f"/{shared.topology.name}/{shared.processor.name}",
             time=datetime.fromtimestamp(shared.clock.now(), UTC),
             subject=subject,
-            correlation_id=event.correlation_id,
-            causation_id=event.id,
-            tenant=event.tenant,
-            traceparent=wire.text(list(event.headers.items()), wire.TRACEPARENT),
+            correlation_id=wire.text(carried, wire.CE_CORRELATION_ID) or event_id,
+            causation_id=event_id,
+            tenant=wire.text(carried, wire.CE_TENANT_ID),
+            traceparent=wire.text(carried, wire.TRACEPARENT),
             headers=headers,
+            marks=(wire.line(wire.RUN_ID, self.run_id),),
         )
-        return Outgoing(topic, sealed.key, sealed.value, (*sealed.headers, wire.line(wire.RUN_ID, self.run_id)))

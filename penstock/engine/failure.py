@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 from penstock.engine.outcome import Failure
@@ -20,11 +20,11 @@ _FOREIGN: Final = ("site-packages", "dist-packages", "/lib/python", "/.venv")
 
 
 def failure_of(error: BaseException, processor: str, app: Path) -> Failure:
-    """What went wrong in `processor`, whose code stands below the folder `app`."""
+    """What went wrong in `processor`, whose code stands below the folder `app` (resolved)."""
     type_name = _qualified(type(error))
     message = str(error) or type(error).__name__
-    trace = "".join(traceback.format_exception(error))
-    return Failure(type_name, message, fingerprint(processor, type_name, _own_frame(error, app), message), trace)
+    frame = _own_frame(error.__traceback__, str(app))
+    return Failure(type_name, message, fingerprint(processor, type_name, frame, message), error)
 
 
 def plain_failure(type_name: str, message: str, processor: str) -> Failure:
@@ -42,10 +42,14 @@ def _qualified(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _own_frame(error: BaseException, app: Path) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    root = str(app.resolve())
-    for frame in reversed(frames):
-        if frame.filename.startswith(root) and not any(part in frame.filename for part in _FOREIGN):
-            return f"{frame.filename[len(root) :].lstrip('/')}:{frame.name}"
-    return f"{Path(frames[-1].filename).name}:{frames[-1].name}" if frames else ""
+def _own_frame(trace: TracebackType | None, root: str) -> str:
+    """`file:function` of the innermost frame of the app's own code, else of the innermost of all."""
+    own = last = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        name = code.co_filename
+        last = f"{name.rpartition('/')[2]}:{code.co_name}"
+        if name.startswith(root) and not any(part in name for part in _FOREIGN):
+            own = f"{name[len(root) :].lstrip('/')}:{code.co_name}"
+        trace = trace.tb_next
+    return own or last

@@ -47,6 +47,7 @@ class Intake:
         self._clock = clock
         self._wake = wake
         self._ready_wanted = max(2 * concurrency, 1000)
+        self._ready_least = self._ready_wanted * 3 // 4  # a wave of runs that end together must find the next one here
         self._asked = 0
         self._paused: set[TopicPartition] = set()
         self.in_flight = 0
@@ -115,7 +116,7 @@ class Intake:
             state.in_flight_bytes -= size
             self.bytes -= size
         self.in_flight -= 1
-        if self._asked <= 0 and len(self._dispatch.ready) * 2 <= self._ready_wanted:
+        if self._asked <= 0 and len(self._dispatch.ready) <= self._ready_least:
             self.refill()
         if self._paused and state.source in self._paused:
             self.review(state)
@@ -169,7 +170,8 @@ class Intake:
     def _should_pause(self, state: PartitionState, *, paused: bool) -> bool:
         if state.braked or state.gate:
             return True
-        share = max(MOST_IN_FLIGHT // max(len(self._partitions), 1), _LEAST_SHARE)
+        alike = sum(one.own is state.own for one in self._partitions.values())
+        share = max(MOST_IN_FLIGHT // max(alike, 1), _LEAST_SHARE)
         return state.in_flight >= (share // 2 if paused else share)
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from penstock.record import Outgoing
@@ -12,12 +13,17 @@ Reason = Literal["exhausted", "rejected", "undecodable", "unsendable", "expired"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong, as it is written to headers and the log."""
+    """What went wrong, as it is written to headers and the log. `error` is the exception, where there was one."""
 
     type: str
     message: str
     fingerprint: str
-    trace: str = ""
+    error: BaseException | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def trace(self) -> str:
+        """The traceback, spelled out when asked for: that costs more than all the rest of a failed attempt."""
+        return "".join(traceback.format_exception(self.error)) if self.error is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
