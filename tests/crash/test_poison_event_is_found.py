@@ -12,11 +12,11 @@ from tests.crash.outcome import Outcome, settle
 from tests.crash.scenario import Scenario, faults
 
 
-def poison(fault: str, done_before: int, patience: float) -> Scenario:
+def poison(fault: str, done_before: int, patience: float, partitions: int) -> Scenario:
     """A killer and 1,000 others, of which so many are done before it comes; the rest comes together with it."""
 
     def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
-        with Fleet(folder, bootstrap, seed, replicas=2) as fleet:
+        with Fleet(folder, bootstrap, seed, partitions=partitions, replicas=2) as fleet:
             load = fleet.load(rate=0, what=lasting(0.01, 0.05))
             load.send(done_before)
             supervisor = fleet.launch("up")
@@ -38,11 +38,16 @@ def poison(fault: str, done_before: int, patience: float) -> Scenario:
     return scenario
 
 
-@faults(poison("an event that kills its process", 900, 150), slow=True)
+@faults(poison("an event that kills its process, one partition", 900, 150, 1), slow=True)
 def test_an_event_that_kills_its_process_ends_as_a_dead_letter(outcomes):
     assert all(one.dead == 1 and one.done == 1000 for one in outcomes)
 
 
-@faults(poison("an event that kills its process, in a backlog", 0, 400), slow=True, only_long=True)
-def test_an_event_that_kills_its_process_is_found_in_a_backlog(outcomes):
+@faults(
+    poison("an event that kills its process, four partitions", 900, 150, 4),
+    poison("an event that kills its process, four partitions, in a backlog", 0, 400, 4),
+    slow=True,
+    only_long=True,
+)
+def test_an_event_that_kills_its_process_is_found_beside_other_partitions(outcomes):
     assert all(one.dead == 1 and one.done == 1000 for one in outcomes)

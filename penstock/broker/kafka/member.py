@@ -115,6 +115,8 @@ class KafkaMember:
 
     def problem(self) -> str:
         """See the contract."""
+        if self._leaving is not None:  # its thread is meant to end, and leaving is bounded
+            return ""
         return "the poll thread has ended" if self._thread is not None and not self.alive else ""
 
     async def leave(self) -> None:
