@@ -121,7 +121,7 @@ def intake_over(states: dict[TopicPartition, Any]) -> tuple[Intake, Member]:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30_000), st.booleans(), st.integers(0, 2)), max_size=30))
 def test_the_paused_set_is_what_the_partitions_say(steps: list[tuple[int, int, bool, int]]) -> None:
     at = [TopicPartition("t", number) for number in range(4)]
-    states = {one: SimpleNamespace(source=one, in_flight=0, braked=False, gate=[]) for one in at}
+    states = {one: SimpleNamespace(source=one, in_flight=0, braked=False, gate=[], own=False) for one in at}
     made, member = intake_over(states)
     for number, in_flight, braked, waiting in steps:
         state = states[at[number]]

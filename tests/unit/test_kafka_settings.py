@@ -46,7 +46,7 @@ def test_what_the_user_sets_wins_over_our_defaults_also_by_its_other_name():
     assert found["fetch.queue.backoff.ms"] == "7"
     assert "fetch.message.max.bytes" not in found
     assert found["max.partition.fetch.bytes"] == "999999"
-    assert found["queued.max.messages.kbytes"] == "16384"
+    assert found["queued.max.messages.kbytes"] == "4096"
     assert found["client.rack"] == "a"
     assert producer_settings({"delivery.timeout.ms": "9000"}, "p").get("message.timeout.ms") is None
 

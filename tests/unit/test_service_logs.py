@@ -10,7 +10,7 @@ from penstock.engine.report import AttemptReport
 from penstock.record import Position
 from penstock.service.logs import JsonLines, TextLines, attempts, log_attempt
 
-FAILURE = Failure("ValueError", 'said "no"\nand more', "0123456789abcdef", "trace")
+FAILURE = Failure("ValueError", 'said "no"\nand more', "0123456789abcdef")
 
 
 def _report(outcome="done", failure=None, lateness=None):

@@ -48,7 +48,8 @@ _ALIASES: Final = {
 }
 _CONSUMER_DEFAULTS: Final = {
     "fetch.queue.backoff.ms": "20",  # the default of 1 s halves the speed of a busy consumer
-    "queued.max.messages.kbytes": "16384",  # prefetch is memory, and is thrown away by every pause
+    # Prefetch is memory, is thrown away by every pause, and is a queue in which due retries wait behind a backlog.
+    "queued.max.messages.kbytes": "4096",
     "fetch.message.max.bytes": "131072",
 }
 _PRODUCER_DEFAULTS: Final = {
