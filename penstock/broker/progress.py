@@ -1,7 +1,7 @@
 """What travels in the commit metadata: which offsets above the frontier are finished, and who died holding them.
 
 Layout, base64 of: magic, version, CRC-32 of the rest, zlib of varints (flags by position):
-`topic id length, topic id, born, unclean, suspect + 1, pairs, (unfinished run, finished run) …`, the runs counted
+`topic id length, topic id, born, unclean, suspect, pairs, (unfinished run, finished run) …`, the runs counted
 upward from the frontier. Everything above the last finished run is unread. A damaged, foreign or older text is no
 map: work is repeated then, never skipped. Runs are capped by the log end when read (confluentinc/parallel-consumer
 forks once skipped records for a run that reached past it).
@@ -30,13 +30,15 @@ class Progress:
 
     `runs` are pairs (unfinished, finished) of offset counts upward from the frontier. `born` is how many partitions
     the topic had when the group first read it (0: not known). `unclean` counts hand-overs without progress;
-    `suspect` is the offset that ran alone when this was written.
+    `suspect` is the offset that ran when this was written, nothing else of its partition beside it; `alone`: nothing
+    else in its whole process. On the wire it is 0, or 1 + twice the offset, one more where alone.
     """
 
     topic_id: str = ""
     born: int = 0
     unclean: int = 0
     suspect: int | None = None
+    alone: bool = False
     runs: tuple[tuple[int, int], ...] = ()
 
     def finished(self, frontier: int, end: int) -> set[int]:
@@ -73,7 +75,7 @@ def encode(progress: Progress) -> str:
     if progress == Progress():
         return ""
     topic_id = progress.topic_id.encode()
-    suspect = 0 if progress.suspect is None else progress.suspect + 1
+    suspect = 0 if progress.suspect is None else 1 + 2 * progress.suspect + progress.alone
     numbers = [progress.born, progress.unclean, suspect, len(progress.runs)]
     for pair in progress.runs:
         numbers.extend(pair)
@@ -101,7 +103,8 @@ def _read(body: bytes) -> Progress:
     # lists, not generators: these would turn the end of the numbers into a RuntimeError
     born, unclean, suspect, count = [next(numbers) for _ in range(4)]
     runs = [(next(numbers), next(numbers)) for _ in range(count)]
-    return Progress(topic_id, born, unclean, suspect - 1 if suspect else None, tuple(runs))
+    offset, alone = divmod(suspect - 1, 2) if suspect else (None, False)
+    return Progress(topic_id, born, unclean, offset, bool(alone), tuple(runs))
 
 
 def _varints(numbers: Iterable[int]) -> bytes:

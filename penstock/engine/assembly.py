@@ -120,7 +120,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
     processor, counters, switch = ground.processor, ground.counters, ground.switch
     pool = Pool(processor.concurrency, switch.fail)
     committer = Committer(ground.member, ground.partitions, counters)
-    suspects = Suspects(committer, processor.concurrency, switch.put, switch.wake)
+    suspects = Suspects(committer, processor.concurrency, ground.dispatch, switch.put, switch.wake)
     intake = _intake(ground, suspects)
     hand_off = HandOff(ground.producer, counters, ground.own_topics.restore)
     identify = _identifier(ground.opener, processor.group_id, ground.cluster_id)

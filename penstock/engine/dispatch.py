@@ -17,11 +17,16 @@ class Dispatch:
         self.ready_own: deque[Run] = deque()
         self.running: dict[Run, None] = {}
         self.running_own = 0
+        self._hushed = False
+        self._alone: Run | None = None  # the only run that may start, while hushed
+        self._alone_may_start = False
         self._own_share = max(1, concurrency // 4)
         self._time = time
 
     def take(self) -> Run | None:
         """The next run, now counted as running; None where nothing may run. Runs being handed over are dropped."""
+        if self._hushed:
+            return self._take_alone()
         while True:
             if self.ready_own and (self.running_own < self._own_share or not self.ready):
                 run = self.ready_own.popleft()
@@ -32,15 +37,41 @@ class Dispatch:
             partition = run.partition
             if partition.dispatching:
                 break
+        self._begin(run, partition)
+        return run
+
+    def _begin(self, run: Run, partition: PartitionState) -> None:
         run.started = self._time()
         self.running[run] = None
         partition.running += 1
         if partition.own:
             self.running_own += 1
+
+    def hush(self) -> None:
+        """Let nothing start any more, but for the run that is let in by `alone`."""
+        self._hushed = True
+
+    def alone(self, run: Run) -> None:
+        """The one run that may start while hushed, and start again where it was put off in its lane."""
+        self._alone, self._alone_may_start = run, True
+
+    def unhush(self) -> None:
+        """Everything may start again."""
+        self._hushed, self._alone, self._alone_may_start = False, None, False
+
+    def _take_alone(self) -> Run | None:
+        run = self._alone
+        if run is None or not self._alone_may_start or not run.partition.dispatching:
+            return None
+        self._alone_may_start = False
+        self._begin(run, run.partition)
         return run
 
     def put(self, run: Run) -> None:
         """Queue a run whose lane is already its own."""
+        if run is self._alone:
+            self._alone_may_start = True
+            return
         (self.ready_own if run.partition.own else self.ready).append(run)
 
     def ended(self, run: Run) -> None:
@@ -67,4 +98,4 @@ class Dispatch:
     @property
     def waiting(self) -> int:
         """Runs that may start and have no slot yet."""
-        return len(self.ready) + len(self.ready_own)
+        return len(self.ready) + len(self.ready_own) + self._alone_may_start

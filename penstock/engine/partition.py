@@ -21,6 +21,7 @@ class PartitionState:
     """
 
     __slots__ = (
+        "accused",
         "active",
         "born",
         "braked",
@@ -63,7 +64,8 @@ class PartitionState:
         self.topic_id = assigned.topic_id
         self.born = progress.born or assigned.partitions
         self.unclean = progress.unclean + 1 if assigned.start < assigned.end else 1  # nothing unread, nobody to blame
-        self.crashed_offset = progress.suspect
+        self.crashed_offset = progress.suspect if progress.alone else None
+        self.accused = None if progress.alone else progress.suspect
         self.suspect: int | None = None
         self.suspicious_until = -1
         self.tracker = OffsetTracker(assigned.start, progress.finished(assigned.start, assigned.end))
@@ -103,7 +105,8 @@ class PartitionState:
                 topic_id=self.topic_id,
                 born=self.born,
                 unclean=max(self.unclean - 1, 0) if clean else self.unclean,
-                suspect=None if clean else self.suspect,
+                suspect=self.accused if clean or self.suspect is None else self.suspect,
+                alone=not clean and self.suspect is not None and self.suspect == self.accused,
                 runs=self.tracker.runs() if with_map else (),
             )
         )

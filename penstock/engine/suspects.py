@@ -1,8 +1,10 @@
 """Suspects: after two deaths without progress, the records of a partition run one at a time, to find the killer.
 
 Each is named in the commit before it starts, and nothing else of its partition starts before its end is committed:
-else the next one's crime would be laid at its door. The one named when the process dies again goes to the dead letter
-topic (`crashed`) at the next start. An ordinary crash costs nothing of this.
+else the next one's crime would be laid at its door. The one named when the process dies again is accused: records of
+other partitions ran beside it, and one of them may have done it. So the accused runs once more, with nothing else in
+the whole process; only if that dies too does it go to the dead letter topic (`crashed`). An ordinary crash costs
+nothing of this.
 """
 
 from __future__ import annotations
@@ -13,23 +15,31 @@ from collections import deque
 from collections.abc import Callable
 
 from penstock.engine.committer import Committer
+from penstock.engine.dispatch import Dispatch
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
 
 log = logging.getLogger("penstock.suspects")
 DEATHS = 2  # hand-overs without progress, before this one
 _AGAIN = 0.5
+_LOOK = 0.02
 
 
 class Suspects:
     """The queue of suspicious records of all partitions of a worker: one runs, the others wait."""
 
     def __init__(
-        self, committer: Committer, window: int, start: Callable[[Run], None], wake: Callable[[], None]
+        self,
+        committer: Committer,
+        window: int,
+        dispatch: Dispatch,
+        start: Callable[[Run], None],
+        wake: Callable[[], None],
     ) -> None:
         """`window`: how many offsets of a partition are suspected; `start` lets a run begin, `wake` all ready ones."""
         self._committer = committer
         self._window = window
+        self._dispatch = dispatch
         self._start = start
         self._wake = wake
         self._queue: deque[Run] = deque()
@@ -41,9 +51,10 @@ class Suspects:
     def judge(self, partition: PartitionState, end: int) -> None:
         """At assignment: put the partition under suspicion where its last owners died without progress."""
         deaths = partition.unclean - 1
-        if (deaths < DEATHS and partition.crashed_offset is None) or partition.start >= end:
+        known = partition.accused if partition.crashed_offset is None else partition.crashed_offset
+        if (deaths < DEATHS and known is None) or partition.start >= end:
             return
-        partition.suspicious_until = min(partition.start + self._window, end)
+        partition.suspicious_until = min(max(partition.start + self._window, (known or 0) + 1), end)
         log.warning(
             "%s was handed over %d times without progress: its next records run one at a time", partition.source, deaths
         )
@@ -61,6 +72,9 @@ class Suspects:
     def finished(self, run: Run) -> None:
         """The running suspect survived."""
         partition = run.partition
+        if partition.suspect == partition.accused:
+            partition.accused = None
+            self._let_others_run()
         partition.suspect = None
         self._current, self._previous = None, partition
         self._clear_if_done(partition)
@@ -73,7 +87,12 @@ class Suspects:
         self._queue = deque(run for run in self._queue if run.partition is not partition)
         if self._current is not None and self._current.partition is partition:
             self._current = None
+            self._let_others_run()
             self._next()
+
+    def _let_others_run(self) -> None:
+        self._dispatch.unhush()
+        self._wake()
 
     def _next(self) -> None:
         if self._current is None and self._queue:
@@ -81,11 +100,25 @@ class Suspects:
             self._task = asyncio.get_running_loop().create_task(self._name_and_start(self._current))
 
     async def _name_and_start(self, run: Run) -> None:
+        if self._current is not run:  # its partition went before its turn came
+            return
         partition = run.partition
-        partition.suspect = run.record.offset
         before = [self._previous] if self._previous not in {None, partition} else []
+        accused = run.record.offset == partition.accused
+        if accused:
+            log.warning("%s is accused of killing its process: it runs alone", run.record.position)
+            self._dispatch.hush()
+            while self._dispatch.running and self._current is run:
+                await asyncio.sleep(_LOOK)
+            if self._current is not run:
+                return
+        partition.suspect = run.record.offset  # only now: a commit that names it alone must be true
         if await self._committed(partition, *before) and self._current is run:
-            self._start(run)
+            if accused:
+                self._dispatch.alone(run)
+                self._wake()
+            else:
+                self._start(run)
 
     async def _committed(self, partition: PartitionState, *others: PartitionState | None) -> bool:
         """Commit until it is done; False where the partition went meanwhile."""

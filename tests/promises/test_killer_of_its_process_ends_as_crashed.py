@@ -1,4 +1,4 @@
-"""An event that kills its process is found after three deaths and ends as `crashed`; the others are done."""
+"""An event that kills its process is found after four deaths and ends as `crashed`; the others are done."""
 
 import asyncio
 from collections import Counter
@@ -43,7 +43,7 @@ def test_killer_of_its_process_ends_as_crashed(work):
         await app.settled()
         (letter,) = app.dead_letters("work")
         assert (letter.value, letter.header("penstock-reason")) == (b"13", b"crashed")
-        assert 3 <= died <= 4
+        assert 4 <= died <= 5
         assert calls[POISON] == died
         assert set(calls) == set(range(200))
         assert not any(one.is_suspicious for one in app.workers[0].parts.partitions.values())
