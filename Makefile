@@ -30,8 +30,10 @@ check: setup  ## format, lint, types, the rules of the house
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/house
 
-test: setup  ## every test that needs Python and make only; on the real Kafka
-	$(BIN)/pytest -q tests
+test: setup  ## every test that needs Python and make only; on the real Kafka, in two processes: the laws mostly wait
+	@$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
+	$(BIN)/pytest -q tests --ignore tests/law; rest=$$?; \
+	wait $$law; laws=$$?; cat $(VENV)/law.log; exit $$((rest || laws))
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
 	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)
