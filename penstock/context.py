@@ -4,10 +4,46 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import httpx
+
+
+class Usage(Protocol):
+    """What an attempt uses of models."""
+
+    def add(
+        self,
+        model: str,
+        *,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
+        cost: float | None = None,
+        tool_calls: int = 0,
+    ) -> None:
+        """Report one call of a model. `cost` in the currency of your price list; None where it is not known.
+
+        Raises ValueError for negative figures.
+        """
+        ...
+
+
+class TimedStep(Protocol):
+    """A step under way, see Context.step: entered with `async with` or `with`."""
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 class Context(Protocol):
@@ -41,6 +77,18 @@ class Context(Protocol):
     @property
     def http(self) -> httpx.AsyncClient:
         """One client shared by all runs of the worker, made when first asked for."""
+        ...
+
+    @property
+    def usage(self) -> Usage:
+        """Where model calls are reported: they reach the run record, the metrics and the log line."""
+        ...
+
+    def step(self, name: str) -> TimedStep:
+        """A named part of the attempt, timed: `async with ctx.step("classify"):`, or `with` in a plain `def`.
+
+        Steps may overlap and repeat; the record keeps the first 200. Take names from a small set: they label a metric.
+        """
         ...
 
     def emit(

@@ -111,6 +111,7 @@ def _executor(ground: _Ground, handler: Handler, http: Callable[[], httpx.AsyncC
         http,
         logging.getLogger(f"penstock.app.{ground.processor.name}"),
         ground.clock,
+        ground.counters,
     )
     convert = converter(handler.data_type)
     return Executor(shared, handler, ground.policy, ground.opener, convert, ground.switch.wedged, name_all=name_all)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
 from penstock.clock import Clock
+from penstock.engine.counters import Counters
 from penstock.engine.run import Run
+from penstock.engine.trail import StepUnderWay, Trail, Usage
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
@@ -36,6 +38,7 @@ class Surroundings:
     http: Callable[[], httpx.AsyncClient]
     log: logging.Logger
     clock: Clock
+    counters: Counters
 
 
 class Attempt:
@@ -82,6 +85,23 @@ class Attempt:
     def http(self) -> httpx.AsyncClient:
         """See Context."""
         return self._shared.http()
+
+    @property
+    def usage(self) -> Usage:
+        """See Context."""
+        return self._trail().usage
+
+    def step(self, name: str) -> StepUnderWay:
+        """See Context."""
+        return self._trail().step(name)
+
+    def _trail(self) -> Trail:
+        """Of this attempt; most runs never ask for one."""
+        run = self._run
+        if run.trail is None or run.trail.owner is not self:
+            shared = self._shared
+            run.trail = Trail(self, shared.counters, shared.clock.monotonic, run.started)
+        return run.trail
 
     def emit(
         self,

@@ -11,6 +11,10 @@ DURATION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 LATENESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+MOST_LABELS: Final = 50  # models, and names of steps; what an app makes up beyond is counted as OTHER
+OTHER: Final = "other"
+
+
 class Histogram:
     """Counts per bucket (upper bounds in seconds), the last one open, and the sum."""
 
@@ -52,4 +56,23 @@ class Counters:
     hops: int = 0
     timeouts: int = 0
     disturbances: int = 0
+    tokens: Counter[tuple[str, str]] = field(default_factory=Counter)  # by model and direction
+    tool_calls: Counter[str] = field(default_factory=Counter)  # by model
+    cost: dict[str, float] = field(default_factory=dict)  # by model
+    steps: dict[str, Histogram] = field(default_factory=dict)  # durations by name
     early_starts: int = 0  # must stay 0: starts before the not-before time
+
+    def used(self, model: str, tokens_in: int, tokens_out: int, tool_calls: int, cost: float) -> None:
+        """Count what one call used of a model."""
+        label = model if model in self.cost or len(self.cost) < MOST_LABELS else OTHER
+        self.tokens[label, "in"] += tokens_in
+        self.tokens[label, "out"] += tokens_out
+        self.tool_calls[label] += tool_calls
+        self.cost[label] = self.cost.get(label, 0.0) + cost
+
+    def step_ended(self, name: str, duration: float) -> None:
+        """Count one step."""
+        label = name if name in self.steps or len(self.steps) < MOST_LABELS else OTHER
+        if label not in self.steps:
+            self.steps[label] = Histogram(DURATION_BUCKETS)
+        self.steps[label].observe(duration)

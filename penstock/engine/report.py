@@ -1,38 +1,74 @@
-"""What is said of each attempt: one value, for the log line and whoever else listens."""
+"""What is said of each attempt: one value, for the log line, the run record and whoever else listens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from penstock.engine.outcome import Failure, Outcome, name_of
-from penstock.record import Position
+from penstock.engine.run import Run
+from penstock.engine.trail import ModelUsage, Step
+from penstock.record import Position, Record
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptReport:
-    """One attempt as it ended. Times in seconds; `lateness` is None where nothing was due; `queued` since received."""
+class AttemptReport(NamedTuple):
+    """One attempt as it ended.
+
+    A tuple: one is made per event, and a frozen dataclass costs three times as much.
+    `started` is epoch seconds, all other times are seconds. `queued` is how long the record was there (or due) before
+    it started; `lateness` is None where nothing was due. `sent` is where its outputs stand in the log, or its retry
+    record or dead letter; `deferrals` counts those made before. `record` is the record as it was received.
+    """
 
     processor: str
     run_id: str
-    position: Position
+    record: Record
     attempt: int
     outcome: str
     reason: str
     duration: float
     lateness: float | None
     failure: Failure | None
+    started: float = 0.0
+    queued: float = 0.0
+    deferrals: int = 0
+    steps: Sequence[Step] = ()
+    steps_left_out: int = 0
+    usage: Sequence[ModelUsage] = ()
+    sent: Sequence[Position] = ()
+
+    @property
+    def position(self) -> Position:
+        """Where the record stands that was handled."""
+        return self.record.position
 
 
 def report_of(
-    processor: str,
-    run_id: str,
-    position: Position,
-    attempt: int,
-    outcome: Outcome,
-    duration: float,
-    lateness: float | None,
+    processor: str, run_id: str, run: Run, outcome: Outcome, duration: float, started: float
 ) -> AttemptReport:
-    """The report of an outcome."""
+    """The report of an outcome, and an end to the run's trail: the next attempt begins its own."""
     failure = getattr(outcome, "failure", None)
     reason = getattr(outcome, "reason", "") or (failure.message if failure else "")
-    return AttemptReport(processor, run_id, position, attempt, name_of(outcome), reason, duration, lateness, failure)
+    name = name_of(outcome)
+    spent = name in ("retried", "dead_lettered") and run.attempts
+    trail, run.trail = run.trail, None
+    sent, run.sent = run.sent, ()
+    record = run.record
+    return AttemptReport(
+        processor,
+        run_id,
+        record,
+        run.attempts if spent else run.attempts + 1,
+        name,
+        reason,
+        duration,
+        run.lateness,
+        failure,
+        started,
+        max(started - (run.due or record.timestamp / 1000), 0.0),
+        run.deferrals - (name == "deferred"),
+        trail.steps if trail else (),
+        trail.steps_left_out if trail else 0,
+        trail.usage.models if trail else (),
+        sent,
+    )

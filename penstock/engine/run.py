@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from penstock.record import Record
+from penstock.record import Position, Record
 
 if TYPE_CHECKING:
     from penstock.engine.partition import PartitionState
+    from penstock.engine.trail import Trail
 
 
 class Run:
@@ -16,12 +18,14 @@ class Run:
 
     `attempts` and `deferrals` were made before; `first_failure` (epoch ms, 0 for none) is when the trouble began.
     `started` is loop time while its handler runs, else 0; `spent` are the seconds the handler took; `lateness` is how
-    long after its due time it started, where it had one.
+    long after its due time it started, where it had one. Of the attempt under way, `trail` holds steps and usage,
+    `sent` says where its records stand, `began` when it started, while it is handed off.
     """
 
     __slots__ = (
         "abandoned",
         "attempts",
+        "began",
         "deferrals",
         "due",
         "first_failure",
@@ -29,10 +33,12 @@ class Run:
         "partition",
         "record",
         "run_id",
+        "sent",
         "spent",
         "started",
         "task",
         "timed_out",
+        "trail",
     )
 
     def __init__(self, record: Record, partition: PartitionState) -> None:
@@ -44,10 +50,13 @@ class Run:
         self.due = 0.0
         self.started = 0.0
         self.spent = 0.0
+        self.began = 0.0
         self.lateness: float | None = None
         self.timed_out = False
         self.abandoned = False
         self.run_id = ""
+        self.trail: Trail | None = None
+        self.sent: Sequence[Position] = ()
         self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:

@@ -49,7 +49,7 @@ class Settle:
         """Make the outcome safe. Returns it, as it turned out, and whether the record is finished."""
         if isinstance(outcome, Done):
             try:
-                await self._hand_off.outputs(run, outcome.emitted)
+                run.sent = await self._hand_off.outputs(run, outcome.emitted)
             except SendRefused as error:
                 outcome = self._policy.after_error(error, run, self._clock.now())
         if isinstance(outcome, Retried | Deferred):
@@ -76,7 +76,7 @@ class Settle:
 
     async def _to_retry_topic(self, run: Run, due: float, delay: float, failure: Failure) -> None:
         topic = await self._tier(delay)
-        await self._hand_off.certainly(run, retry_record(run, topic, due, failure, self._identify(run)))
+        run.sent = (await self._hand_off.certainly(run, retry_record(run, topic, due, failure, self._identify(run))),)
 
     async def hop(self, run: Run) -> None:
         """Send a record whose time has not come to a further retry topic, as it is."""
@@ -93,5 +93,5 @@ class Settle:
         run_id = self._identify(run)
         full = dead_letter_record(run, topic, group, outcome.reason, outcome.failure, run_id)
         bare = dead_letter_record(run, topic, group, outcome.reason, outcome.failure, run_id, with_error=False)
-        await self._hand_off.certainly(run, full, bare)
+        run.sent = (await self._hand_off.certainly(run, full, bare),)
         self._counters.dead_letters[outcome.reason] += 1

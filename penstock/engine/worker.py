@@ -173,6 +173,7 @@ class Worker:
         """Make an outcome safe elsewhere; only then may the frontier move past the record."""
         finished = False
         run.spent = self._clock.monotonic() - run.started
+        run.began = run.started
         run.started = 0.0  # the deadline is the handler's; a hand-off takes the time it needs
         try:
             if outcome is not ABANDONED:
@@ -191,6 +192,7 @@ class Worker:
         counters = self.parts.counters
         partition = run.partition
         duration = self._clock.monotonic() - run.started if run.started else run.spent
+        began = run.started or run.began
         self._dispatch.ended(run)
         if not partition.active:
             counters.stale_results += 1
@@ -204,7 +206,7 @@ class Worker:
             counters.outcomes[name_of(outcome)] += 1
         counters.duration.observe(duration)
         if self._observe is not None:
-            self._observe(self._report(run, outcome, duration))
+            self._observe(self._report(run, outcome, duration, began))
         run.timed_out = False
 
     def _finish(self, run: Run, partition: PartitionState) -> None:
@@ -221,12 +223,9 @@ class Worker:
             partition.lanes.release(run)
         self._intake.left(run)
 
-    def _report(self, run: Run, outcome: Outcome, duration: float) -> AttemptReport:
-        spent = name_of(outcome) in ("retried", "dead_lettered") and run.attempts
-        attempt = run.attempts if spent else run.attempts + 1
-        run_id = self.parts.identify(run)
-        position = run.record.position
-        return report_of(self.parts.processor.name, run_id, position, attempt, outcome, duration, run.lateness)
+    def _report(self, run: Run, outcome: Outcome, duration: float, began: float) -> AttemptReport:
+        started = self._clock.now() - (self._time() - (began or self._time() - duration))
+        return report_of(self.parts.processor.name, self.parts.identify(run), run, outcome, duration, started)
 
     async def _out_of_turn(self, run: Run) -> bool:
         """Deal with a record of an own topic that does not run now: a marker, or its time has not come."""

@@ -82,6 +82,14 @@ def log_attempt(report: AttemptReport) -> None:
     if failure is not None:
         fields["error"] = f"{failure.type}: {failure.message}"[:500]
         fields["fingerprint"] = failure.fingerprint
+    if report.steps:
+        fields["steps"] = {step.name: round(step.duration * 1000, 1) for step in report.steps}
+    if report.usage:
+        fields["tokens_in"] = sum(one.tokens_in for one in report.usage)
+        fields["tokens_out"] = sum(one.tokens_out for one in report.usage)
+        costs = [one.cost for one in report.usage if one.cost is not None]
+        if costs:
+            fields["cost"] = round(sum(costs), 6)
     attempts.log(level.get(report.outcome, logging.INFO), "run %s", report.outcome, extra={"fields": fields})
     if failure is not None and failure.trace and report.outcome == "dead_lettered":
         attempts.debug("%s", failure.trace)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from penstock.engine.counters import Histogram
+from penstock.engine.counters import Counters, Histogram
 from penstock.service.snapshot import Snapshot
 
 GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
@@ -115,16 +115,42 @@ class WorkerCollector:
         for reason, count in snapshot.counters.dead_letters.items():
             letters.add_metric([*values, reason], count)
         yield letters
+        yield from self._used(snapshot.counters, names, values)
+
+    def _used(self, counters: Counters, names: list[str], values: list[str]) -> Iterator[Any]:
+        """What handlers reported of models and steps."""
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+        tokens = CounterMetricFamily("penstock_tokens", "Model tokens.", labels=[*names, "model", "direction"])
+        for (model, direction), count in counters.tokens.items():
+            tokens.add_metric([*values, model, direction], count)
+        yield tokens
+        calls = CounterMetricFamily("penstock_tool_calls", "Tool calls of models.", labels=[*names, "model"])
+        cost = CounterMetricFamily("penstock_cost", "Cost of model calls, as handlers said.", labels=[*names, "model"])
+        for model, spent in counters.cost.items():
+            calls.add_metric([*values, model], counters.tool_calls[model])
+            cost.add_metric([*values, model], spent)
+        yield calls
+        yield cost
+        steps = HistogramMetricFamily("penstock_step_duration_seconds", "Steps.", labels=[*names, "step"])
+        for name, histogram in counters.steps.items():
+            steps.add_metric([*values, name], _buckets(histogram), sum_value=histogram.total)
+        yield steps
 
 
 def _histogram(name: str, sentence: str, histogram: Histogram, values: list[str]) -> Any:
     from prometheus_client.core import HistogramMetricFamily
 
     family = HistogramMetricFamily(name, sentence, labels=["processor", "group"])
+    family.add_metric(values, _buckets(histogram), sum_value=histogram.total)
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    """As Prometheus wants them: each with what lies below it too."""
     buckets: list[tuple[str, float]] = []
     below = 0
     for bound, count in zip((*histogram.bounds, None), histogram.counts, strict=True):
         below += count
         buckets.append(("+Inf" if bound is None else str(bound), below))
-    family.add_metric(values, buckets, sum_value=histogram.total)
-    return family
+    return buckets

@@ -7,16 +7,16 @@ import pytest
 
 from penstock.engine.outcome import Failure
 from penstock.engine.report import AttemptReport
-from penstock.record import Position
+from penstock.record import Record
 from penstock.service.logs import JsonLines, TextLines, attempts, log_attempt
 
 FAILURE = Failure("ValueError", 'said "no"\nand more', "0123456789abcdef")
 
 
 def _report(outcome="done", failure=None, lateness=None):
-    position = Position("tickets.new", 3, 42)
+    record = Record("tickets.new", 3, 42, 0, None, b"{}")
     return AttemptReport(
-        "triage", "run-1", position, 2, outcome, failure.message if failure else "", 1.25, lateness, failure
+        "triage", "run-1", record, 2, outcome, failure.message if failure else "", 1.25, lateness, failure
     )
 
 
