@@ -11,6 +11,7 @@ from typing import Any, Final
 DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
 VARIABLE_PATTERN: Final = r"\$\{"
 _VARIABLE: Final = {"type": "string", "pattern": VARIABLE_PATTERN}
+_SECRET: Final = {"type": "string", "pattern": r"\$\{|^file:."}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
 
 
@@ -70,6 +71,10 @@ KINDS: Final[Mapping[str, KindShape]] = MappingProxyType(
             "map of settings",
             "Kafka's own dotted names, each with one value.",
             {"type": "object", "additionalProperties": _SCALAR},
+        ),
+        "secret": KindShape("secret", "`${NAME}`, or `file:/run/secrets/name`; never the secret itself.", _SECRET),
+        "secrets": KindShape(
+            "map of secrets", "Each entry a secret, by name.", {"type": "object", "additionalProperties": _SECRET}
         ),
         "free": KindShape("free map", "Anything, by name.", {"type": "object"}),
         "section": KindShape("section", "A map with the keys of its own table.", {}),

@@ -20,6 +20,8 @@ Kind = Literal[
     "path",
     "paths",
     "settings",
+    "secret",
+    "secrets",
     "free",
     "section",
     "sections",

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from penstock.durations import LONGEST, seconds, size, spell
+from penstock.secret import Secret
 from penstock.topology.document import ScalarNode
 from penstock.topology.option import Option
 from penstock.topology.wording import did_you_mean, listed, quoted
@@ -152,6 +154,19 @@ def _path(node: ScalarNode, option: Option) -> str:
     return _text(node, option)
 
 
+def _secret(node: ScalarNode, _option: Option) -> Secret:
+    """A reference to a secret; a relative file begins at the topology's folder, which the reader knows."""
+    if node.text.startswith("file:"):
+        if not node.text.removeprefix("file:").strip():
+            raise Unfit("names no file", "write file:/run/secrets/NAME")
+        return Secret(file=Path(node.text.removeprefix("file:").strip()))
+    if not node.replaced:
+        raise Unfit("is a secret and must not stand in this file", "write ${NAME}, or file:/run/secrets/NAME")
+    if not node.text.strip():
+        raise Unfit("is empty", "set the environment variable it names")
+    return Secret(node.text)
+
+
 def _setting(node: ScalarNode, _option: Option) -> str:
     """A client or topic setting as Kafka wants it: text."""
     if is_null(node):
@@ -199,5 +214,7 @@ _READERS: Final[Mapping[str, Callable[[ScalarNode, Option], Any]]] = MappingProx
         "path": _path,
         "paths": _path,
         "settings": _setting,
+        "secret": _secret,
+        "secrets": _secret,
     }
 )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from penstock.errors import Problem
+from penstock.secret import Secret
 from penstock.topology.document import ListNode, MapNode, Node, ScalarNode
 from penstock.topology.marks import START, Mark, Marks
 from penstock.topology.model import Processor, Topology
@@ -34,6 +35,7 @@ class Sections:
                 "texts": self._texts,
                 "paths": self._paths,
                 "settings": self._settings,
+                "secrets": self._paths,
                 "free": self._free_map,
             }
         )
@@ -93,6 +95,8 @@ class Sections:
             found = read_scalar(node, option)
         except Unfit as unfit:
             return self._report(node.mark, path, unfit.message, unfit.hint)
+        if isinstance(found, Secret):
+            return found.beside(self._directory)
         return self._directory / found if option.kind in {"path", "paths"} else found
 
     def _section_value(self, option: Option, node: Node, path: _Path, inherited: Any) -> Any:
@@ -223,5 +227,7 @@ _WANTED: Final = MappingProxyType(
         "path": "a path",
         "paths": "a path",
         "settings": "one value",
+        "secret": "one reference",
+        "secrets": "one reference",
     }
 )

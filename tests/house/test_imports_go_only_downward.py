@@ -9,7 +9,19 @@ from source_tree import Import, imports, modules
 FLOORS = (
     (
         "words",
-        ("errors", "record", "headers", "event", "context", "signals", "clock", "durations", "contracts", "extensions"),
+        (
+            "errors",
+            "record",
+            "headers",
+            "event",
+            "context",
+            "signals",
+            "clock",
+            "durations",
+            "contracts",
+            "extensions",
+            "secret",
+        ),
     ),
     ("rules", ("topology", "schema", "broker")),
     ("keepers", ("broker.kafka", "broker.in_memory")),
