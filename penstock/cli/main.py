@@ -28,6 +28,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "replay": ("replay", "replay", "Run events of a topic again, from the log."),
     "groups": ("groups", "groups", "Consumer groups: state, lag, true backlog, oldest event."),
     "topics": ("groups", "topics", "Declared and derived topics, and whether they are there."),
+    "outbox": ("outbox", "outbox", "The SQL of a transactional outbox in PostgreSQL."),
     "kafka": ("kafka", "kafka", "A real Kafka on this machine, for development."),
     "doctor": ("doctor", "doctor", "Find out what is wrong, and what to do about it."),
     "export": ("topology", "export", "Write what other tools read (json-schema)."),
