@@ -1,8 +1,7 @@
-"""The verbs about the topology file: lint, plan, apply, export."""
+"""The verbs about the topology file: lint, plan, apply."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,22 +155,3 @@ def _carry_out(door: doors.Doors, path: Path, found: Plan, form: str) -> tuple[S
         return await applying.apply(found, broker.admin(), report)
 
     return door.ask(door.topology(path), carried)
-
-
-@click.group()
-def export() -> None:
-    """Write what other tools read."""
-
-
-@export.command("json-schema")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not to stdout.")
-def json_schema(out: Path | None) -> None:
-    """The JSON Schema of the topology file, for editors."""
-    from penstock.topology.json_schema import json_schema as schema
-
-    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    out.write_text(text)
-    note(f"wrote {out}; first line for the YAML file: # yaml-language-server: $schema={out}")

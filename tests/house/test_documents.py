@@ -16,7 +16,7 @@ from penstock.cli.main import VERBS, cli
 from penstock.topology.derived import LADDER
 
 DOCUMENTS = [path for path in tracked() if path.suffix == ".md" and "starter" not in path.parts]
-COMMAND = re.compile(r"(?<![\w./-])(?<!from )(?<!import )penstock ((?:[a-z]+)(?: [a-z]+)?)((?: [^\n`|#]*)?)")
+COMMAND = re.compile(r"(?<![\w./-])(?<!from )(?<!import )penstock ((?:[a-z]+)(?: [a-z][a-z0-9-]*)?)((?: [^\n`|#]*)?)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 

@@ -1,0 +1,60 @@
+"""What every exporter says of a worker: its name there, its command, its probes' port, how long its drain may take."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.topology.model import Processor, Topology
+
+PORT: Final = 9100
+MARGIN: Final = 15  # seconds beyond the drain: the last commit, leaving the group, the end of the process
+_LONGEST_NAME: Final = 52  # a DNS label has 63; a Job or Pod adds a suffix of up to 11
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One group's worker processes. `grace` in whole seconds; `most` is None where the partitions are not known."""
+
+    member: str
+    group: str
+    name: str
+    arguments: tuple[str, ...]
+    replicas: int
+    grace: int
+    concurrency: int
+    most: int | None
+
+
+def workloads(topology: Topology) -> tuple[Workload, ...]:
+    """Every processor of the file, in its order."""
+    return tuple(_workload(topology, processor) for processor in topology.processors.values())
+
+
+def _workload(topology: Topology, processor: Processor) -> Workload:
+    return Workload(
+        member=processor.name,
+        group=processor.group_id,
+        name=dns_name(topology.name, processor.name),
+        arguments=("run", processor.name, "--port", str(PORT), "--log-format", "json"),
+        replicas=processor.replicas,
+        grace=math.ceil(processor.stop_grace_period) + MARGIN,
+        concurrency=processor.concurrency,
+        most=_most_members(topology, processor.topics),
+    )
+
+
+def _most_members(topology: Topology, sources: Sequence[str]) -> int | None:
+    """Members beyond the partitions of the largest source have nothing to do."""
+    counts = [topology.topics[name].partitions if name in topology.topics else None for name in sources]
+    known = [count for count in counts if count is not None]
+    return max(known) if known and len(known) == len(counts) else None
+
+
+def dns_name(*parts: str) -> str:
+    """A DNS label (RFC 1123) of the parts; what it cannot hold becomes `-`."""
+    joined = re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in parts if part).lower())
+    return joined[:_LONGEST_NAME].strip("-") or "penstock"
