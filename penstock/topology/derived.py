@@ -89,6 +89,11 @@ def progress_topic(topology: str) -> str:
     return f"{topology}.progress"
 
 
+def cursors_topic(topology: str) -> str:
+    """`<name>.cursors`: where the sources of a topology keep how far they are; compacted, key: the connector."""
+    return f"{topology}.cursors"
+
+
 def policy_topics(processor: Processor) -> tuple[str, ...]:
     """Every derived topic of a processor: its retry tiers, dead letter and replay topic."""
     group = processor.group_id

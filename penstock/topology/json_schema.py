@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final
 
+from penstock.topology.built_in import BUILT_IN
 from penstock.topology.kinds import KINDS, VARIABLE_PATTERN, bounded
 from penstock.topology.model import Topology
 from penstock.topology.option import Option, options
@@ -27,8 +28,9 @@ def sections(root: type) -> Iterator[type]:
         if section not in seen:
             seen.append(section)
             for option in options(section).values():
-                if option.section is not None:
-                    visit(option.section)
+                for inner in BUILT_IN.values() if option.kind == "connectors" else (option.section,):
+                    if inner is not None:
+                        visit(inner)
 
     visit(root)
     yield from seen
@@ -50,6 +52,8 @@ def _section(section: type) -> dict[str, Any]:
         "properties": {key: _property(option) for key, option in declared.items()},
         "additionalProperties": False,
     }
+    if connector := getattr(section, "connector", ""):
+        schema["properties"]["type"]["const"] = connector
     required = [key for key, option in declared.items() if option.required]
     return {**schema, "required": required} if required else schema
 
@@ -61,6 +65,8 @@ def _property(option: Option) -> dict[str, Any]:
         if option.kind == "section":
             return {**described, **reference}
         return {**described, "type": ["object", "null"], "additionalProperties": reference}
+    if option.kind == "connectors":
+        return {**described, "type": ["object", "null"], "additionalProperties": _any_connector()}
     if option.choices:
         return {**described, "anyOf": [{"enum": list(option.choices)}, {"pattern": VARIABLE_PATTERN}]}
     shape = dict(KINDS[option.kind].schema)
@@ -72,6 +78,12 @@ def _property(option: Option) -> dict[str, Any]:
     if shape.get("type") == "object":
         shape["type"] = ["object", "null"]
     return {**described, **shape, **({"examples": _examples(option)} if option.example else {})}
+
+
+def _any_connector() -> dict[str, Any]:
+    """By `type`: one of ours with exactly its keys, or the app's own with whatever it declares."""
+    own: dict[str, Any] = {"type": "object", "required": ["type"], "properties": {"type": {"pattern": ":"}}}
+    return {"anyOf": [*({"$ref": f"#/$defs/{options.__name__}"} for options in BUILT_IN.values()), own]}
 
 
 def _examples(option: Option) -> list[Any]:

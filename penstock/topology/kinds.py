@@ -79,10 +79,14 @@ KINDS: Final[Mapping[str, KindShape]] = MappingProxyType(
         "free": KindShape("free map", "Anything, by name.", {"type": "object"}),
         "section": KindShape("section", "A map with the keys of its own table.", {}),
         "sections": KindShape("map of sections", "By name; each with the keys of its own table.", {}),
+        "connectors": KindShape("map of connectors", "By name; `type` chooses the table that holds.", {}),
     }
 )
 
 
 def title(section: type) -> str:
-    """The name of a section in the JSON Schema and the reference: `InternalTopics` → `internal topics`."""
+    """The name of a section in the reference: `InternalTopics` → `internal topics`, a connector's by its `type`."""
+    connector = getattr(section, "connector", "")
+    if connector:
+        return f"connector {connector}"
     return re.sub(r"(?<!^)(?=[A-Z])", " ", section.__name__).lower()

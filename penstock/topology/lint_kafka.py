@@ -110,7 +110,7 @@ def _internal_topics(topology: Topology, marks: Marks) -> Iterator[Problem]:
         message = "derived topics cannot be compacted: of two failed records with one key, one would vanish"
         yield marks.problem(marks.value(*at, "cleanup.policy"), message, "remove it: they are cleaned by delete")
     retention = integer(configs.get("retention.ms"))
-    judged = [found for found in topology.processors.values() if marks.sound("processors", found.name, "retry")]
+    judged = [found for found in topology.processors.values() if marks.sound(found.place, found.name, "retry")]
     slowest = max(judged, key=longest_delay, default=None)
     if retention is not None and retention >= 0 and slowest and retention / 1000 < longest_delay(slowest):
         message = (
@@ -144,7 +144,7 @@ def _source_retention(topology: Topology, marks: Marks) -> Iterator[Problem]:
             retention is None
             or retention < 0
             or slowest is None
-            or not marks.sound("processors", slowest.name, "retry")
+            or not marks.sound(slowest.place, slowest.name, "retry")
         ):
             continue
         if retention / 1000 < longest_delay(slowest):

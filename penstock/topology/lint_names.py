@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from penstock.errors import Problem
-from penstock.topology.derived import dead_letter_topic, policy_topics, progress_topic, retry_prefix
+from penstock.topology.connector_options import SourceOptions
+from penstock.topology.derived import cursors_topic, dead_letter_topic, policy_topics, progress_topic, retry_prefix
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Topology
 from penstock.topology.wording import did_you_mean, quoted
@@ -21,7 +22,9 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
     """Every problem with names."""
     yield from _spelling(topology, marks)
     yield from _dangling(topology, marks)
+    yield from _dangling_sources(topology, marks)
     yield from _named_twice(topology, marks)
+    yield from _named_in_two_sections(topology, marks)
     yield from _twins(topology, marks)
     if marks.sound("name"):
         yield from _length_of_derived(topology, marks)
@@ -31,11 +34,11 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
 
 def _spelling(topology: Topology, marks: Marks) -> Iterator[Problem]:
     named: list[tuple[str, str, Mark]] = []
-    yield from _twins(topology, marks)
     if marks.sound("name"):
         named.append(("name", topology.name, marks.value("name")))
     named += [("topic", name, marks.key("topics", name)) for name in topology.topics]
-    named += [("processor", name, marks.key("processors", name)) for name in topology.processors]
+    declared = [found for found in topology.processors.values() if found.sink is None]
+    named += [("processor", found.name, marks.key("processors", found.name)) for found in declared]
     named += [("connector", name, marks.key("connectors", name)) for name in topology.connectors]
     for what, name, mark in named:
         if not _ALLOWED.fullmatch(name) or name in {".", ".."}:
@@ -51,7 +54,9 @@ def _length_of_derived(topology: Topology, marks: Marks) -> Iterator[Problem]:
         longest = max(policy_topics(processor), key=len)
         if len(longest) > _LONGEST and len(processor.name) <= _LONGEST:
             message = f"the derived topic {quoted(longest)} is {len(longest)} characters long, Kafka allows {_LONGEST}"
-            yield marks.problem(marks.key("processors", processor.name), message, "shorten the processor's name")
+            yield marks.problem(
+                marks.key(processor.place, processor.name), message, f"shorten the {processor.place[:-1]}'s name"
+            )
 
 
 def _dangling(topology: Topology, marks: Marks) -> Iterator[Problem]:
@@ -59,7 +64,7 @@ def _dangling(topology: Topology, marks: Marks) -> Iterator[Problem]:
         return
     derived = _derived_sources(topology)
     for name, processor in topology.processors.items():
-        at = ("processors", name)
+        at = (processor.place, name)
         for key, listed in (("topics", processor.topics), ("emits", processor.emits)):
             for index, topic in _positions(listed, marks, (*at, key)):
                 if topic not in topology.topics:
@@ -67,6 +72,17 @@ def _dangling(topology: Topology, marks: Marks) -> Iterator[Problem]:
                     yield _no_such_topic(topology, marks, mark, topic, derived)
         if processor.output and processor.output not in topology.topics:
             yield _no_such_topic(topology, marks, marks.value(*at, "output"), processor.output, derived)
+
+
+def _dangling_sources(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    if ("topics",) in marks.spoiled or () in marks.spoiled:
+        return
+    for name, connector in topology.connectors.items():
+        at = ("connectors", name, "topic")
+        if not isinstance(connector, SourceOptions) or not marks.sound(*at):
+            continue
+        if connector.topic not in topology.topics:
+            yield _no_such_topic(topology, marks, marks.value(*at), connector.topic, frozenset())
 
 
 def _positions(listed: tuple[str, ...], marks: Marks, path: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -100,21 +116,31 @@ def _named_twice(topology: Topology, marks: Marks) -> Iterator[Problem]:
         lists = {"topics": processor.topics, "types": processor.types, "emits": processor.emits}
         for key, listed in lists.items():
             seen: set[str] = set()
-            for index, item in _positions(listed, marks, ("processors", name, key)):
+            for index, item in _positions(listed, marks, (processor.place, name, key)):
                 if item in seen:
-                    mark = marks.value("processors", name, key, str(index))
+                    mark = marks.value(processor.place, name, key, str(index))
                     yield marks.problem(mark, f"{quoted(item)} is named twice in {key}", "remove one")
                 seen.add(item)
 
 
+def _named_in_two_sections(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    for name in topology.connectors:
+        if marks.says("processors", name):
+            message = f"{quoted(name)} is a processor and a connector: both would be one consumer group"
+            yield marks.problem(marks.key("connectors", name), message, "rename one")
+
+
 def _twins(topology: Topology, marks: Marks) -> Iterator[Problem]:
-    """Processors whose groups, and so all of whose derived topics, would collide: said once."""
+    """Processors and connectors whose groups, and so all of whose derived topics, would collide: said once."""
     groups: dict[str, str] = {}
-    for name, processor in topology.processors.items():
-        twin = groups.setdefault(_folded(processor.group_id), name)
+    named = [(found.place, found.name, found.group_id) for found in topology.processors.values()]
+    sources = [found for found in topology.connectors.values() if isinstance(found, SourceOptions)]
+    named += [("connectors", found.name, found.group_id) for found in sources]
+    for place, name, group in named:
+        twin = groups.setdefault(_folded(group), name)
         if twin != name:
-            message = f"processors {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
-            yield marks.problem(marks.key("processors", name), message, _RENAME)
+            message = f"{place} {quoted(twin)} and {quoted(name)} make names that Kafka takes for one"
+            yield marks.problem(marks.key(place, name), message, _RENAME)
 
 
 def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
@@ -137,9 +163,14 @@ def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
 def _derived(topology: Topology) -> Iterator[tuple[str, str]]:
     """Every derived topic name, reserved ones too, and who makes it. Those of two groups differ as their groups do."""
     yield progress_topic(topology.name), "the topology"
+    yield cursors_topic(topology.name), "the topology"
+    for source in topology.connectors.values():
+        if isinstance(source, SourceOptions):
+            yield dead_letter_topic(source.group_id), f"connector {source.name}"
     for processor in topology.processors.values():
+        word = processor.place.removesuffix("s")
         for name in (*policy_topics(processor), f"{processor.group_id}.parked"):
-            yield name, f"processor {processor.name}"
+            yield name, f"{word} {processor.name}"
 
 
 def _shadows(topology: Topology, marks: Marks, declared: str, derived: str, maker: str) -> Problem:
@@ -162,7 +193,7 @@ def _reserved(topology: Topology, marks: Marks) -> Iterator[Problem]:
                 yield marks.problem(marks.key("topics", name), f"the name {quoted(name)} is reserved", hint)
         for other in topology.processors.values():
             if f"{other.group_id}.".startswith(prefix):
-                mark = marks.key("processors", other.name)
+                mark = marks.key(other.place, other.name)
                 yield marks.problem(mark, f"the name {quoted(other.name)} is reserved", hint)
 
 

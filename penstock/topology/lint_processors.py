@@ -20,32 +20,27 @@ _LONGEST_ORDERED_DELAY: Final = 300.0  # 5m: an ordered retry waits in memory, a
 
 
 def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
-    """Every problem of one processor or connector at a time."""
+    """Every problem of one processor at a time, sinks among them."""
     for processor in topology.processors.values():
         yield from _handler(processor, marks)
         yield from _retry(processor, marks)
         yield from _loops(processor, marks)
         yield from _interpreter(topology, processor, marks)
         yield from _grace(topology, processor, marks)
-    for name, connector in topology.connectors.items():
-        path = ("connectors", name)
-        if marks.sound(*path) and not (isinstance(connector, dict) and isinstance(connector.get("type"), str)):
-            message = f"connector {quoted(name)} has no type"
-            yield marks.problem(marks.key(*path), message, "write { type: http_source, ... }")
 
 
 def _said(marks: Marks, processor: Processor, *keys: str) -> Mark:
     """Where the value of a key stands: with the processor, or under `defaults`."""
-    own, inherited = ("processors", processor.name, *keys), ("defaults", *keys)
+    own, inherited = (processor.place, processor.name, *keys), ("defaults", *keys)
     return marks.value(*inherited) if marks.says(*inherited) and not marks.says(*own) else marks.value(*own)
 
 
 def _sound(marks: Marks, processor: Processor, *keys: str) -> bool:
-    return marks.sound("processors", processor.name, *keys) and marks.sound("defaults", *keys)
+    return marks.sound(processor.place, processor.name, *keys) and marks.sound("defaults", *keys)
 
 
 def _handler(processor: Processor, marks: Marks) -> Iterator[Problem]:
-    path = ("processors", processor.name)
+    path = (processor.place, processor.name)
     if marks.sound(*path, "handler"):
         module, _, attribute = processor.handler.partition(":")
         if not (_DOTTED.fullmatch(module) and _DOTTED.fullmatch(attribute)):
@@ -80,7 +75,7 @@ def _retry(processor: Processor, marks: Marks) -> Iterator[Problem]:
 
 
 def _loops(processor: Processor, marks: Marks) -> Iterator[Problem]:
-    path = ("processors", processor.name)
+    path = (processor.place, processor.name)
     if (
         processor.output
         and processor.output in processor.topics
@@ -99,7 +94,7 @@ def _loops(processor: Processor, marks: Marks) -> Iterator[Problem]:
 def _interpreter(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:
     if processor.python is None:
         return
-    mark = marks.value("processors", processor.name, "python")
+    mark = marks.value(processor.place, processor.name, "python")
     name = shown(processor.python, topology.directory)
     try:
         if not processor.python.is_file():

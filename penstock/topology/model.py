@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.topology.option import option
+
+if TYPE_CHECKING:
+    from penstock.topology.connector_options import ConnectorOptions, SinkOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,8 @@ class Processor:
 
     name: str = ""
     group_id: str = ""  # derived: <topology>.<processor>
+    place: str = "processors"  # derived: the section it is declared in; a sink's is `connectors`
+    sink: SinkOptions | None = None  # derived: the connector that this processor carries events out for
     handler: str = option(
         "text",
         "module:attribute; the topology's folder is first on sys.path.",
@@ -142,7 +147,8 @@ class InternalTopics:
 class Topology:
     """The whole file.
 
-    `directory` is the folder it stands in: paths and handlers are looked up there.
+    `directory` is the folder it stands in: paths and handlers are looked up there. Each sink among the connectors is
+    a processor as well, under its own name.
     """
 
     version: int = option("count", "Format of this file: 1.", default=1, least=1, most=1)
@@ -159,6 +165,6 @@ class Topology:
     )
     topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
     processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)
-    connectors: Mapping[str, Any] = option("free", "Connectors by name.", factory=dict)
+    connectors: Mapping[str, ConnectorOptions] = option("connectors", "Connectors by name.", factory=dict)
     path: Path = field(default=Path("topology.yaml"))
     directory: Path = field(default=Path())

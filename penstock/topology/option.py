@@ -25,6 +25,7 @@ Kind = Literal[
     "free",
     "section",
     "sections",
+    "connectors",
 ]
 _KEY: Final = "penstock"
 
@@ -73,3 +74,19 @@ def options(section: type) -> dict[str, Option]:
         if _KEY in declared.metadata:
             found[declared.name] = declared.metadata[_KEY]
     return found
+
+
+def same(section: type, key: str, **changed: Any) -> Any:
+    """The declaration of `section`'s `key` once more, in another section; `changed` replaces parts of it.
+
+    `default` is the field's default, the rest are parts of the Option. Raises KeyError for an unknown key.
+    """
+    declared = {found.name: found for found in dataclasses.fields(section)}[key]
+    default = changed.pop("default", declared.default)
+    option = dataclasses.replace(declared.metadata[_KEY], **changed)
+    if default is not dataclasses.MISSING:
+        option = dataclasses.replace(option, required=False)
+        return dataclasses.field(default=default, metadata={_KEY: option})
+    if declared.default_factory is not dataclasses.MISSING:
+        return dataclasses.field(default_factory=declared.default_factory, metadata={_KEY: option})
+    return dataclasses.field(metadata={_KEY: option})

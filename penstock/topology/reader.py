@@ -9,6 +9,7 @@ from typing import Final
 
 from penstock.errors import Problem, TopologyError
 from penstock.topology import lint
+from penstock.topology.built_in import Load
 from penstock.topology.document import parse
 from penstock.topology.marks import START, Marks
 from penstock.topology.model import Topology
@@ -29,8 +30,11 @@ class Reading:
     problems: tuple[Problem, ...]
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Topology:
-    """The topology in the file at `path`. Raises TopologyError with every problem, also where there is no such file."""
+def read(path: Path, environ: Mapping[str, str], load: Load | None = None) -> Topology:
+    """The topology in the file at `path`. Raises TopologyError with every problem, also where there is no such file.
+
+    `load` imports the app's own connectors, so that their own keys are read too; without it those are not looked at.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
@@ -40,23 +44,23 @@ def read(path: Path, environ: Mapping[str, str]) -> Topology:
         raise TopologyError([problem]) from error
     if len(content) > _LARGEST:
         raise TopologyError([Problem(str(path), 1, 1, f"larger than {_LARGEST >> 20} MiB", "is this the topology?")])
-    return read_text(_decode(content, path), path, environ)
+    return read_text(_decode(content, path), path, environ, load)
 
 
-def read_text(text: str, path: Path, environ: Mapping[str, str]) -> Topology:
+def read_text(text: str, path: Path, environ: Mapping[str, str], load: Load | None = None) -> Topology:
     """The topology written in `text`, as if it stood at `path`. Raises TopologyError with every problem."""
-    reading = inspect(text, path, environ)
+    reading = inspect(text, path, environ, load)
     if reading.problems:
         raise TopologyError(reading.problems)
     return reading.topology
 
 
-def inspect(text: str, path: Path, environ: Mapping[str, str]) -> Reading:
+def inspect(text: str, path: Path, environ: Mapping[str, str], load: Load | None = None) -> Reading:
     """Everything there is to know about `text`, problems included. Raises nothing."""
     marks = Marks(str(path))
     directory = path.absolute().parent
     root, problems = parse(text, marks, environ)
-    sections = Sections(marks, directory)
+    sections = Sections(marks, directory, load)
     if root is None:
         if not problems:
             problems.append(marks.problem(START, "the file is empty", "begin with version: 1 and name: <a name>"))

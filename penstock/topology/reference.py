@@ -47,7 +47,8 @@ must stand in quotes: `{ bootstrap.servers: "${BROKERS}" }`. YAML anchors, alias
 ## Names
 
 The consumer group of a processor is `<name>.<processor>`. Its derived topics begin with the group:
-`<group>.retry.<delay>`, `<group>.dlt`, `<group>.replay`; progress goes to `<name>.progress`. To read a dead letter or
+`<group>.retry.<delay>`, `<group>.dlt`, `<group>.replay`; progress goes to `<name>.progress`. A sink is a processor and
+has the same; a source has `<group>.dlt`, and its cursor stands in `<name>.cursors`. To read a dead letter or
 progress topic with a processor, declare it under `topics` without `partitions`. No two names may be equal once `.`
 becomes `_`.
 """

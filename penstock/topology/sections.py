@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from penstock.errors import Problem
 from penstock.secret import Secret
+from penstock.topology.built_in import Load
+from penstock.topology.connector_kind import ConnectorKinds
+from penstock.topology.connector_options import SinkOptions, processor_of
 from penstock.topology.document import ListNode, MapNode, Node, ScalarNode
 from penstock.topology.marks import START, Mark, Marks
 from penstock.topology.model import Processor, Topology
@@ -23,8 +26,10 @@ _Path = tuple[str, ...]
 class Sections:
     """Reads nodes into the dataclasses of model.py, guided by their options; collects problems as it goes."""
 
-    def __init__(self, marks: Marks, directory: Path) -> None:
+    def __init__(self, marks: Marks, directory: Path, load: Load | None = None) -> None:
+        """`load` imports the app's own connectors; without it their own keys are not looked at."""
         self.problems: list[Problem] = []
+        self._kinds = ConnectorKinds(marks, directory, load)
         self._marks = marks
         self._directory = directory
         self._defaults: Any = None
@@ -37,6 +42,7 @@ class Sections:
                 "settings": self._settings,
                 "secrets": self._paths,
                 "free": self._free_map,
+                "connectors": self._connectors,
             }
         )
 
@@ -48,13 +54,28 @@ class Sections:
             name: dataclasses.replace(processor, group_id=f"{group}{name}")
             for name, processor in found.processors.items()
         }
-        return dataclasses.replace(found, processors=processors, path=path, directory=self._directory)
+        connectors = {
+            name: dataclasses.replace(connector, group_id=f"{group}{name}")
+            for name, connector in found.connectors.items()
+        }
+        sinks = {name: processor_of(one) for name, one in connectors.items() if isinstance(one, SinkOptions)}
+        return dataclasses.replace(
+            found,
+            processors={**sinks, **processors},
+            connectors=connectors,
+            path=path,
+            directory=self._directory,
+        )
 
-    def _section(self, kind: type, node: Node, path: _Path, mark: Mark, base: Any) -> Any:
-        """An instance of `kind`; what the node does not say comes from `base`, then from the declared default."""
+    def _section(self, kind: type, node: Node, path: _Path, mark: Mark, base: Any, *, closed: bool = True) -> Any:
+        """An instance of `kind`; what the node does not say comes from `base`, then from the declared default.
+
+        `closed` False: keys that are not declared are left alone.
+        """
         declared = options(kind)
         entries = self._entries(node, path, f"its keys: {listed(declared)}")
-        self._report_unknown(entries, declared, path)
+        if closed:
+            self._report_unknown(entries, declared, path)
         values: dict[str, Any] = {}
         for key, option in declared.items():
             inherited = getattr(base, key, None)
@@ -112,6 +133,20 @@ class Sections:
             self._marks.keys[inner] = mark
             self._marks.values[inner] = value.mark
             found[name] = self._section(option.section, value, inner, mark, base)
+        return found
+
+    def _connectors(self, _option: Option, node: Node, path: _Path, _inherited: Any) -> Any:
+        found = {}
+        for name, (mark, value) in self._entries(node, path).items():
+            inner = (*path, name)
+            self._marks.keys[inner] = mark
+            self._marks.values[inner] = value.mark
+            kind = self._kinds.of(name, value, mark)
+            if isinstance(kind, tuple):
+                found[name] = self._section(kind[0], value, inner, mark, self._defaults, closed=kind[1])
+                continue
+            self._marks.spoiled.add(inner)
+            self.problems += [kind] if kind else []
         return found
 
     def _texts(self, option: Option, node: Node, path: _Path, _inherited: Any) -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from penstock.topology.derived import dead_letter_topic, policy_topics, progress_topic, replay_topic
+from penstock.topology.connector_options import SourceOptions
+from penstock.topology.derived import cursors_topic, dead_letter_topic, policy_topics, progress_topic, replay_topic
 from penstock.topology.lint_kafka import HEADROOM, integer, largest_message
 from penstock.topology.model import Processor, Topic, Topology
 
@@ -36,8 +37,8 @@ class WantedTopic:
 
 
 def wanted_topics(topology: Topology) -> tuple[WantedTopic, ...]:
-    """Declared topics that have `partitions`, then each processor's derived topics, then progress."""
-    return (*_declared(topology), *_derived(topology), *_progress(topology))
+    """Declared topics that have `partitions`, then those derived of processors, of sources, and of the whole."""
+    return (*_declared(topology), *_derived(topology), *_of_sources(topology), *_progress(topology))
 
 
 def _declared(topology: Topology) -> Iterator[WantedTopic]:
@@ -92,6 +93,35 @@ def _progress(topology: Topology) -> Iterator[WantedTopic]:
         configs=configs,
         derived=True,
         like=like,
+    )
+
+
+def _of_sources(topology: Topology) -> Iterator[WantedTopic]:
+    """The dead letters of each source that has any, and the cursors of those that keep one."""
+    sources = [found for found in topology.connectors.values() if isinstance(found, SourceOptions)]
+    for source in sources:
+        if source.dead_letters:
+            settings = {"cleanup.policy": "delete", "retention.ms": _FOREVER}
+            yield _beside(topology, source, dead_letter_topic(source.group_id), settings, source.name)
+    keeping = next((source for source in sources if source.exclusive), None)
+    if keeping is not None:  # small segments: compaction never touches the one that is written to
+        settings = {"cleanup.policy": "compact", "segment.ms": str(3_600_000), "segment.bytes": str(16 << 20)}
+        yield _beside(topology, keeping, cursors_topic(topology.name), settings, "")
+
+
+def _beside(
+    topology: Topology, source: SourceOptions, name: str, settings: Mapping[str, str], owner: str
+) -> WantedTopic:
+    """A topic of one partition, as safe as the one that `source` writes to."""
+    first = topology.topics.get(source.topic)
+    return WantedTopic(
+        name=name,
+        partitions=1,
+        replication_factor=_replication(topology, first),
+        configs={**_durability(first), **topology.internal_topics.configs, **settings},
+        owner=owner,
+        derived=True,
+        like=source.topic,
     )
 
 

@@ -19,7 +19,6 @@ FLOORS = (
             "clock",
             "durations",
             "contracts",
-            "extensions",
             "secret",
         ),
     ),
@@ -29,7 +28,7 @@ FLOORS = (
     ("around", ("publisher", "dead_letter", "connectors", "memory", "agents")),
     ("deploy", ("deploy",)),
     ("service", ("service",)),
-    ("faces", ("cli", "console", "local_kafka", "testing", "__main__")),
+    ("faces", ("cli", "console", "local_kafka", "testing", "extensions", "__main__")),
 )
 TALKING = ("words", "rules", "faces")
 HEIGHT = {part: height for height, (_, parts) in enumerate(FLOORS) for part in parts}

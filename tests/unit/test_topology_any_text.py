@@ -29,7 +29,7 @@ processors:
     retry: { backoff: { initial: 5s, multiplier: 2.5, max: 1h }, never: [a.B], preserve_order: false }
     settings: { model: 'x', list: [1, 2.5, null, true] }
 connectors:
-  inbox: { type: http_source, topic: orders }
+  inbox: { type: http_source, path: /orders, topic: orders }
 """
 CHARACTERS = "{}[]:-?&!%|>\"'#~0 \n\t\0\\\x85\ufeff\ud800é"
 INDICATORS = ("\n  ", ": ", "- ", "&a ", "*a", "*orders", "<<: *orders", "!!int ", "---", "...", "\\x")

@@ -80,7 +80,7 @@ name: *a
 
 ## self
 name: a
-connectors: &x { a: { type: b, c: *x } }
+connectors: &x { a: { type: http_source, path: /a, topic: *x } }
 >>> 2:13: this value contains itself (an alias may not stand inside its own anchor)
 
 ## key list

@@ -230,6 +230,36 @@ name: a
 connectors: { c: { path: d }, e: f }
 >>> 2:15: connector "c" has no type (write { type: http_source, ... })
 >>> 2:31: connector "e" has no type (write { type: http_source, ... })
+
+## connector type
+name: a
+connectors: { c: { type: http_sauce, path: d }, e: { type: nothing } }
+>>> 2:26: unknown connector type "http_sauce" (did you mean http_source?)
+>>> 2:60: unknown connector type "nothing" (there are http_source; your own is module:attribute)
+
+## connector keys
+name: a
+topics: { t: {} }
+connectors: { c: { type: http_source, pathh: /x, topic: nope, replicas: many } }
+>>> 3:15: connectors.c has no path (add path: /tickets)
+>>> 3:39: unknown key "pathh" in connectors.c (did you mean path?)
+>>> 3:57: topic "nope" is not declared (declare it under topics: nope: {})
+>>> 3:73: connectors.c.replicas must be a whole number, not "many" (for example 12)
+
+## connector and processor of one name
+name: a
+topics: { t: {} }
+processors: { c: { handler: 'a:b', topics: [t] } }
+connectors: { c: { type: http_source, path: /x, topic: t }, d: { type: 'own:Sink', topics: [none], more: 1 } }
+>>> 4:15: "c" is a processor and a connector: both would be one consumer group (rename one)
+>>> 4:93: topic "none" is not declared (declare it under topics: none: {})
+
+## reserved by connectors
+name: a
+topics: { t: {}, a.cursors: {}, a.c.dlt: {} }
+connectors: { c: { type: 'own:Source', topic: t, anything: [goes] } }
+>>> 2:18: topic "a.cursors" belongs to the topology (rename it)
+>>> 2:33: topic "a.c.dlt" belongs to connector c (rename it)
 """
 
 

@@ -96,7 +96,7 @@ def test_the_sample_is_read_as_it_is_meant(folder):
         "list": [1, "two"],
     }
     assert archive.start_from == 1769842800250
-    assert topology.connectors["inbox"]["key"] == "data.customer_id"
+    assert topology.connectors["inbox"].key == "data.customer_id"
 
 
 def test_defaults_reach_processors_that_say_nothing_key_by_key(folder):
