@@ -28,6 +28,7 @@ from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
 from penstock.engine.settle import Settle
 from penstock.engine.suspects import Suspects
+from penstock.engine.valve import Valve
 from penstock.engine.worker import Worker
 from penstock.record import TopicPartition
 from penstock.schema.codec import Codec
@@ -56,6 +57,7 @@ class _Ground:
     opener: Opener
     policy: RetryPolicy
     own_topics: OwnTopics
+    valve: Valve
     dispatch: Dispatch
     codec: Codec
     counters: Counters = field(default_factory=Counters)
@@ -84,6 +86,7 @@ async def _ground(topology: Topology, processor: Processor, broker: Broker, cloc
     cluster = await broker.admin().cluster()
     poll_interval = float(topology.kafka.get("max.poll.interval.ms", DEFAULT_POLL_INTERVAL * 1000)) / 1000
     codec = Codec(topology)
+    valve = Valve()
     return _Ground(
         topology=topology,
         processor=processor,
@@ -95,7 +98,8 @@ async def _ground(topology: Topology, processor: Processor, broker: Broker, cloc
         opener=Opener(topology, processor.group_id, codec),
         policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory.resolve()),
         own_topics=OwnTopics(processor, broker.admin(), topology.internal_topics),
-        dispatch=Dispatch(processor.concurrency, clock.monotonic),
+        valve=valve,
+        dispatch=Dispatch(processor.concurrency, clock.monotonic, valve),
         codec=codec,
     )
 
@@ -144,6 +148,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
         counters=counters,
         identify=identify,
         switch=switch,
+        valve=ground.valve,
     )
 
 
@@ -158,6 +163,7 @@ def _intake(ground: _Ground, suspects: Suspects) -> Intake:
         ground.clock,
         ground.processor.concurrency,
         ground.switch.wake,
+        ground.valve,
     )
 
 

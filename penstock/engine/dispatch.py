@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
+from penstock.engine.valve import Valve
 
 
 class Dispatch:
     """The queues of what may run, and the set of what runs, oldest start first."""
 
-    def __init__(self, concurrency: int, time: Callable[[], float]) -> None:
+    def __init__(self, concurrency: int, time: Callable[[], float], valve: Valve | None = None) -> None:
         self.ready: deque[Run] = deque()
         self.ready_own: deque[Run] = deque()
         self.running: dict[Run, None] = {}
@@ -22,11 +23,15 @@ class Dispatch:
         self._alone_may_start = False
         self._own_share = max(1, concurrency // 4)
         self._time = time
+        self._valve = valve or Valve()
+        self._valve.on_turn(self._restrain)
+        self._admit: Callable[[Run], bool] | None = None
+        self._restrained = False
 
     def take(self) -> Run | None:
         """The next run, now counted as running; None where nothing may run. Runs being handed over are dropped."""
-        if self._hushed:
-            return self._take_alone()
+        if self._restrained:
+            return self._take_restrained()
         while True:
             if self.ready_own and (self.running_own < self._own_share or not self.ready):
                 run = self.ready_own.popleft()
@@ -47,9 +52,41 @@ class Dispatch:
         if partition.own:
             self.running_own += 1
 
+    def _take_restrained(self) -> Run | None:
+        """The same where something stands against it: a run that must be alone, a closed valve, a limit."""
+        if self._hushed:
+            return self._take_alone()
+        while queue := self._open_queue():
+            run = queue[0]
+            if not run.partition.dispatching:
+                queue.popleft()
+                continue
+            if self._admit is not None and not self._admit(run):
+                return None
+            queue.popleft()
+            self._begin(run, run.partition)
+            return run
+        return None
+
+    def _open_queue(self) -> deque[Run] | None:
+        """The queue whose turn it is, of those the valve lets through."""
+        sources = self.ready if self.ready and not self._valve.sources_closed else None
+        if self.ready_own and not self._valve.all_closed and (self.running_own < self._own_share or not sources):
+            return self.ready_own
+        return sources
+
+    def admit_by(self, admit: Callable[[Run], bool] | None) -> None:
+        """Ask `admit` before each start, where not None; what it refuses stays at the head of its queue."""
+        self._admit = admit
+        self._restrain()
+
+    def _restrain(self) -> None:
+        self._restrained = self._hushed or self._valve.sources_closed or self._admit is not None
+
     def hush(self) -> None:
         """Let nothing start any more, but for the run that is let in by `alone`."""
         self._hushed = True
+        self._restrain()
 
     def alone(self, run: Run) -> None:
         """The one run that may start while hushed, and start again where it was put off in its lane."""
@@ -58,10 +95,13 @@ class Dispatch:
     def unhush(self) -> None:
         """Everything may start again."""
         self._hushed, self._alone, self._alone_may_start = False, None, False
+        self._restrain()
 
     def _take_alone(self) -> Run | None:
         run = self._alone
         if run is None or not self._alone_may_start or not run.partition.dispatching:
+            return None
+        if self._valve.stops(own=run.partition.own):
             return None
         self._alone_may_start = False
         self._begin(run, run.partition)

@@ -16,6 +16,7 @@ from penstock.engine.dispatch import Dispatch
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
 from penstock.engine.suspects import Suspects
+from penstock.engine.valve import Valve
 from penstock.engine.wire_records import not_before, read_history
 from penstock.record import Record, TopicPartition
 
@@ -38,6 +39,7 @@ class Intake:
         clock: Clock,
         concurrency: int,
         wake: Callable[[], None],
+        valve: Valve | None = None,
     ) -> None:
         self._member = member
         self._partitions = partitions
@@ -46,6 +48,8 @@ class Intake:
         self._counters = counters
         self._clock = clock
         self._wake = wake
+        self._valve = valve or Valve()
+        self._valve.on_turn(self._valve_turned)
         self._ready_wanted = max(2 * concurrency, 1000)
         self._ready_least = self._ready_wanted * 3 // 4  # a wave of runs that end together must find the next one here
         self._asked = 0
@@ -147,6 +151,13 @@ class Intake:
     def reopen(self, source: TopicPartition) -> None:
         """A partition begins anew while it stays assigned: whatever paused it is gone."""
         self._member.resume([source])
+        self.review(self._partitions[source])
+
+    def _valve_turned(self) -> None:
+        for state in self._partitions.values():
+            self.review(state)
+        self.refill()
+        self._wake()
 
     def reapply_pauses(self) -> None:
         """After every assignment: the client may have forgotten its pauses or kept them; say them again and review."""
@@ -168,7 +179,7 @@ class Intake:
             self._member.resume([source])
 
     def _should_pause(self, state: PartitionState, *, paused: bool) -> bool:
-        if state.braked or state.gate:
+        if state.braked or state.gate or self._valve.stops(own=state.own):
             return True
         alike = sum(one.own is state.own for one in self._partitions.values())
         share = max(MOST_IN_FLIGHT // max(alike, 1), _LEAST_SHARE)

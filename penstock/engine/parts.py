@@ -22,6 +22,7 @@ from penstock.engine.pool import Pool
 from penstock.engine.run import Run
 from penstock.engine.settle import Settle
 from penstock.engine.suspects import Suspects
+from penstock.engine.valve import Valve
 from penstock.errors import BrokerError
 from penstock.record import TopicPartition
 from penstock.topology.model import Processor
@@ -93,6 +94,7 @@ class Parts:
     counters: Counters
     identify: Callable[[Run], str]
     switch: Switch
+    valve: Valve
 
     async def subscribe_again(self, subscribed: list[str]) -> list[str]:
         """Look up which retry topics exist now, and change the subscription where that changed."""
