@@ -61,6 +61,10 @@ class GroupSettings:
     max_poll_interval: float = 300.0
     settings: Mapping[str, str] = field(default_factory=dict)
 
+    def is_own(self, topic: str) -> bool:
+        """Whether the topic is the group's own: a retry topic or the replay topic."""
+        return topic.startswith(f"{self.group_id}.retry.") or topic == f"{self.group_id}.replay"
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:

@@ -161,18 +161,14 @@ class Fleet:
         return [worker for worker in self.workers if worker.alive]
 
     def at_peace(self) -> None:
-        """Wait until all who live are members, every partition of the source has an owner, and nobody is idle.
-
-        Under the classic protocol nobody is idle who has any partition: its assignor evens out the sum of all topics.
-        """
+        """Wait until all who live are members, every partition of the source has an owner, and nobody is idle."""
         self.until(lambda: self._is_at_peace(len(self.living)), "the group is at peace")
 
     def _is_at_peace(self, living: int) -> bool:
         group = self.ask(lambda admin: admin.group(self.group))
         owned = [[one for one in member.partitions if one.topic == self.topic] for member in group.members]
         whole = sum(map(len, owned)) == len(self.partitions())
-        shares = [member.partitions for member in group.members] if group.protocol == "classic" else owned
-        return group.state == "stable" and len(shares) == living and whole and all(shares)
+        return group.state == "stable" and len(owned) == living and whole and all(owned)
 
     def __enter__(self) -> Self:
         return self

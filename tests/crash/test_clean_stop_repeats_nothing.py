@@ -76,7 +76,7 @@ def test_a_rolling_restart_repeats_nothing(outcomes):
     assert all(one.lost == 0 for one in outcomes)
 
 
-@faults(scaled("scale 1, 3, 1"))
+@faults(scaled("scale 1, 3, 1"), scaled("scale 1, 3, 1, classic protocol", CLASSIC))
 def test_scaling_out_and_in_repeats_nothing_and_gives_everyone_work(outcomes):
     assert all(one.lost == 0 for one in outcomes)
 

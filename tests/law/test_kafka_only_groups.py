@@ -91,6 +91,35 @@ def test_a_commit_in_flight_at_a_revoke_is_answered_inside_it(on_kafka, speaking
     on_kafka.run(law)
 
 
+def test_the_source_is_shared_evenly_whatever_else_the_group_reads(on_kafka, speaking):
+    """Own topics come first in the alphabet, and are twice as many: counted together, they alone would move."""
+
+    async def law(stage):
+        topic, group = await stage.topic(4), stage.name("group")
+        own = [await stage.topic(4, name=f"{group}.{name}") for name in ("replay", "retry.1s")]
+        peers = [stage.peer(group, **speaking) for _ in range(2)]
+        for number, peer in enumerate(peers):
+            await peer.join(topic, *own)
+            await stage.until(lambda n=number: sum(len(one.owned) for one in peers[: n + 1]) == 12, "all are owned")
+        await stage.until(
+            lambda: [sum(at.topic == topic for at in one.owned) for one in peers] == [2, 2], "each has half the source"
+        )
+        await stage.until(lambda: [len(one.owned) for one in peers] == [6, 6], "and half of the rest")
+        described = await stage.broker.admin().group(group)
+        assert [len(member.partitions) for member in described.members] == [6, 6], "one member per worker"
+        for number in range(4):
+            await stage.fill(TopicPartition(topic, number), 10)
+            await stage.fill(TopicPartition(own[1], number), 10)
+        await stage.until(lambda: sum(len(one.records) for one in peers) == 80, "all is read")
+        assert await peers[0].member.commit([Commit(one, 1) for one in peers[0].owned]) == {}
+        handed = set(peers[0].owned)
+        await peers[0].member.leave()
+        await stage.until(lambda: len(peers[1].owned) == 12, "the other takes all")
+        assert {peers[1].starts[at].start for at in handed} == {1}
+
+    on_kafka.run(law)
+
+
 def test_no_demand_for_longer_than_the_poll_interval_keeps_the_assignment(on_kafka, speaking):
     async def law(stage):
         topic = await stage.topic(2)
@@ -101,7 +130,7 @@ def test_no_demand_for_longer_than_the_poll_interval_keeps_the_assignment(on_kaf
         await peer.has(10)
         await asyncio.sleep(9)  # what a slow handler does: nothing is asked for meanwhile
         assert len(peer.records) == 10
-        assert peer.member._intake._waiting_records <= 10, "what is polled meanwhile is not piled up"
+        assert peer.member._seats[0]._intake._waiting_records <= 10, "what is polled meanwhile is not piled up"
         assert [word for word, _ in peer.told] == ["assigned"]
         assert time.monotonic() - peer.member.last_polled < 2
         peer.demand(100_000)

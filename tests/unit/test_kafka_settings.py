@@ -55,6 +55,9 @@ def test_the_session_is_the_clients_in_classic_and_the_brokers_in_kip_848():
     classic = consumer_settings(USER, GROUP, "classic")
     assert (classic["session.timeout.ms"], classic["heartbeat.interval.ms"]) == (12000, 1000)
     assert classic["max.poll.interval.ms"] == 90000
+    assert (
+        classic["topic.metadata.refresh.interval.ms"] == "30000"
+    )  # the client's own: added partitions after 5 minutes
     modern = consumer_settings({**USER, "session.timeout.ms": "9000"}, GROUP, "consumer")
     assert modern["group.protocol"] == "consumer"
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & modern.keys()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, ConsumerGroupType, KafkaError
@@ -12,6 +13,7 @@ from confluent_kafka.admin import ConfigResource, MemberDescription, ResourceTyp
 from penstock.broker.contract import Committed, GroupDescription, Member
 from penstock.broker.kafka.admin_calls import AdminCalls, is_silence, spoken
 from penstock.broker.kafka.admin_topics import alter_resource
+from penstock.broker.kafka.settings import OWN_SEAT
 from penstock.errors import BrokerError, BrokerUnavailable
 from penstock.record import TopicPartition
 
@@ -42,7 +44,7 @@ async def describe_group(calls: AdminCalls, group_id: str) -> GroupDescription:
         raise spoken(answer, f"group {group_id}")
     if answer.state == ConsumerGroupState.DEAD:
         return GroupDescription(group_id, _DEAD, "", ())
-    members = tuple(_member(member) for member in answer.members)
+    members = _workers([_member(member) for member in answer.members])
     return GroupDescription(group_id, answer.state.name.lower(), _PROTOCOLS.get(answer.type, ""), members)
 
 
@@ -139,3 +141,16 @@ def _member(raw: MemberDescription) -> Member:
     assigned = raw.assignment.topic_partitions if raw.assignment else []
     partitions = tuple(sorted(TopicPartition(one.topic, one.partition) for one in assigned))
     return Member(raw.member_id, raw.client_id, raw.host.lstrip("/"), partitions)
+
+
+def _workers(members: Sequence[Member]) -> tuple[Member, ...]:
+    """One member per worker: the second seat that one takes under the classic protocol is counted with its first."""
+    second = {(one.host, one.client_id): one for one in members if one.client_id.endswith(OWN_SEAT)}
+    found = []
+    for one in members:
+        other = second.pop((one.host, one.client_id + OWN_SEAT), None)
+        if other is not None:
+            found.append(replace(one, partitions=tuple(sorted((*one.partitions, *other.partitions)))))
+        elif not one.client_id.endswith(OWN_SEAT):
+            found.append(one)
+    return (*found, *second.values())

@@ -1,29 +1,29 @@
-"""One member of one consumer group on Kafka: the contract's words, handed to the poll thread."""
+"""One member of one consumer group on Kafka, as the engine knows it: one seat in the group, or two.
+
+Under the classic protocol `cooperative-sticky` evens out the sum of all topics and moves the first in the alphabet
+first: a second worker could get retry partitions only, which are mostly empty. So a worker takes two seats there, one
+for its sources and one for the group's own topics, and each kind is spread by itself (docs/decisions/0008).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.broker.contract import Commit, GroupListener, GroupSettings
-from penstock.broker.kafka.client_log import ClientLog
-from penstock.broker.kafka.intake import Intake
-from penstock.broker.kafka.listener_calls import ListenerCalls
-from penstock.broker.kafka.poll_thread import PollThread
-from penstock.broker.kafka.protocol import CONSUMER, Choice, GroupFacts, choose, read_facts
-from penstock.broker.kafka.settings import LOGGER, consumer_settings
-from penstock.errors import BrokerError, BrokerUnavailable
-from penstock.record import TopicPartition
+from penstock.broker.kafka.protocol import CLASSIC, Choice, GroupFacts, choose, read_facts
+from penstock.broker.kafka.seat import Seat
+from penstock.broker.kafka.settings import LOGGER, OWN_SEAT
+from penstock.record import Record, TopicPartition
 
 _log: Final = logging.getLogger(LOGGER)
-COMMIT_TIMEOUT: Final = 30.0
-_CLOSE_BEYOND: Final = 10.0  # seconds for leaving the group, beyond those of a revoke
+_INSTANCE: Final = "group.instance.id"
+T = TypeVar("T")
 
 
 class KafkaMember:
@@ -34,10 +34,8 @@ class KafkaMember:
         self._group = group
         self._admin = admin
         self._choice = Choice("", "The member has not joined yet.")
-        self._signal = threading.Event()
-        self._thread: PollThread | None = None
-        self._intake = Intake(self._signal.set)
-        self._leaving: asyncio.Task[None] | None = None
+        self._seats = [Seat(settings, group, admin)]  # of the sources, or of everything; then of the own topics
+        self._demanded = 0
 
     @property
     def protocol(self) -> str:
@@ -52,114 +50,120 @@ class KafkaMember:
     @property
     def last_polled(self) -> float:
         """When the client was last served, by time.monotonic(); for liveness."""
-        return self._thread.last_polled if self._thread is not None else 0.0
+        return min(seat.last_polled for seat in self._seats)
 
     @property
     def alive(self) -> bool:
-        """Whether the poll thread runs and has not failed."""
-        return self._thread is not None and self._thread.alive
+        """Whether the poll threads run and have not failed."""
+        return all(seat.alive for seat in self._seats)
 
     @property
     def stale(self) -> int:
         """Messages thrown away because they were of an assignment that had ended."""
-        return self._thread.stale if self._thread is not None else 0
+        return sum(seat.stale for seat in self._seats)
 
     async def join(self, topics: Collection[str], listener: GroupListener) -> None:
-        """Choose the protocol, subscribe, start the poll thread. Raises BrokerError, BrokerUnavailable."""
-        loop = asyncio.get_running_loop()
+        """Choose the protocol, subscribe, start to poll. Raises BrokerError, BrokerUnavailable."""
         self._choice = await asyncio.to_thread(self._choose)
         _log.info("group %s: %s protocol. %s", self._group.group_id, self._choice.protocol, self._choice.reason)
-        intake = self._intake
-        intake.open(listener)
-        self._thread = PollThread(
-            self._consumer,
-            self._group,
-            self._admin,
-            intake,
-            lambda meanwhile: ListenerCalls(loop, listener, intake, self._signal, meanwhile),
-            self._signal,
-        )
-        self._thread.start(topics)
+        own = [topic for topic in topics if self._group.is_own(topic)]
+        if self._choice.protocol == CLASSIC and 0 < len(own) < len(topics):
+            self._seats.append(Seat(*_of_own_seat(self._settings, self._group), self._admin))
+        if len(self._seats) == 1:
+            self._seats[0].join(self._choice.protocol, topics, listener)
+            return
+        self.demand(self._demanded)
+        for seat, wanted in self._split(topics, lambda topic: topic):
+            seat.join(self._choice.protocol, wanted, _Shared(listener, self._delivered))
 
     def subscribe(self, topics: Collection[str]) -> None:
         """Replace the subscription."""
-        self._running().ask_subscription(topics)
+        for seat, wanted in self._split(topics, lambda topic: topic):
+            seat.subscribe(wanted)
 
     def demand(self, records: int) -> None:
         """How many more records may be delivered from now on."""
-        self._intake.demand(records)
+        self._demanded = records
+        for seat in self._seats:
+            seat.demand(records)
 
     def pause(self, partitions: Collection[TopicPartition]) -> None:
         """Deliver nothing of these until resumed; those not assigned are remembered until they are revoked."""
-        self._intake.pause(partitions)
+        for seat, mine in self._split(partitions, _topic):
+            seat.pause(mine)
 
     def resume(self, partitions: Collection[TopicPartition]) -> None:
         """Deliver again, right after the last record delivered."""
-        self._intake.resume(partitions)
+        for seat, mine in self._split(partitions, _topic):
+            seat.resume(mine)
 
     async def commit(self, commits: Sequence[Commit]) -> Mapping[TopicPartition, str]:
         """Commit once; what was refused, and why. Raises BrokerUnavailable without an answer."""
-        if not commits:
-            return {}
-        answer = self._running().commits.ask(commits)
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(answer), COMMIT_TIMEOUT)
-        except TimeoutError as error:
-            raise BrokerUnavailable(
-                f"a commit was not answered within {COMMIT_TIMEOUT:.0f} s", "it may or may not have been made"
-            ) from error
+        if len(self._seats) == 1:
+            return await self._seats[0].commit(commits)
+        asked = [seat.commit(mine) for seat, mine in self._split(commits, lambda one: one.partition.topic)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused: dict[TopicPartition, str] = {}
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            refused.update(answer)
+        return refused
 
     def ends(self) -> Mapping[TopicPartition, int]:
         """The log ends as last heard."""
-        return self._thread.ends if self._thread is not None else {}
+        return {one: end for seat in self._seats for one, end in seat.ends().items()}
 
     def problem(self) -> str:
         """See the contract."""
-        if self._leaving is not None:  # its thread is meant to end, and leaving is bounded
-            return ""
-        return "the poll thread has ended" if self._thread is not None and not self.alive else ""
+        return next((problem for seat in self._seats if (problem := seat.problem())), "")
 
     async def leave(self) -> None:
         """Hand over and leave the group. Bounded, idempotent."""
-        if self._thread is None:
-            return
-        if self._leaving is None:
-            self._leaving = asyncio.create_task(self._leave(self._thread))
-        await asyncio.shield(self._leaving)
-
-    async def _leave(self, thread: PollThread) -> None:
-        thread.stop()
-        bound = self._group.max_poll_interval * 0.8 + _CLOSE_BEYOND
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-
-        def wait() -> None:
-            thread.join()
-            loop.call_soon_threadsafe(ended.set)
-
-        # A thread of its own and a daemon: where the client hangs, the process can still end.
-        threading.Thread(target=wait, name="leave", daemon=True).start()
-        try:
-            await asyncio.wait_for(ended.wait(), bound)
-        except TimeoutError:
-            _log.error("the group could not be left within %.0f s; the broker will notice by itself", bound)
-        self._intake.close()
+        await asyncio.gather(*(seat.leave() for seat in self._seats))
 
     def _choose(self) -> Choice:
         explicit = self._group.settings.get("group.protocol", "") or self._settings.get("group.protocol", "")
         facts = GroupFacts() if explicit else read_facts(self._admin(), self._group.group_id)
         return choose(explicit, facts, self._group.failover)
 
-    def _consumer(self, **callbacks: object) -> Consumer:
-        settings = consumer_settings(self._settings, self._group, self._choice.protocol or CONSUMER)
-        try:
-            return Consumer({**settings, **callbacks}, logger=ClientLog())
-        except KafkaException as error:
-            raise BrokerError(
-                f"the Kafka client refuses its settings: {error.args[0].str()}", "see `kafka:` in the topology"
-            ) from error
+    def _split(self, things: Iterable[T], topic_of: Callable[[T], str]) -> list[tuple[Seat, list[T]]]:
+        """What concerns which seat."""
+        found: list[tuple[Seat, list[T]]] = [(seat, []) for seat in self._seats]
+        for thing in things:
+            found[-1 if self._group.is_own(topic_of(thing)) else 0][1].append(thing)
+        return found
 
-    def _running(self) -> PollThread:
-        if self._thread is None:
-            raise BrokerError("the member has not joined its group yet", "await join() first")
-        return self._thread
+    def _delivered(self, records: int) -> None:
+        self.demand(self._demanded - records)
+
+
+class _Shared:
+    """The engine's listener behind one of two seats: what one delivers, the other may no longer."""
+
+    def __init__(self, listener: GroupListener, delivered: Callable[[int], None]) -> None:
+        self._delivered = delivered
+        self._received = listener.received
+        self.assigned = listener.assigned
+        self.revoked = listener.revoked
+        self.lost = listener.lost
+        self.truncated = listener.truncated
+        self.disturbed = listener.disturbed
+        self.failed = listener.failed
+
+    def received(self, records: Sequence[Record]) -> None:
+        """See GroupListener."""
+        self._delivered(len(records))
+        self._received(records)
+
+
+def _of_own_seat(settings: Mapping[str, str], group: GroupSettings) -> tuple[Mapping[str, str], GroupSettings]:
+    """The settings of the second seat: the same under another name, since a static member's name is one member's."""
+    named = {**settings, **group.settings}
+    if name := named.get(_INSTANCE):
+        named[_INSTANCE] = name + OWN_SEAT
+    return named, replace(group, client_id=group.client_id + OWN_SEAT, settings={})
+
+
+def _topic(partition: TopicPartition) -> str:
+    return partition.topic

@@ -14,6 +14,7 @@ from penstock.broker.contract import GroupSettings
 from penstock.errors import BrokerError
 
 LOGGER: Final = "penstock.kafka"
+OWN_SEAT: Final = "/own"  # what the client id of a worker's second seat in its group ends with: see member.py
 
 # A name of the other client kind is legal for librdkafka, but it warns at each start; so they are left out.
 _CONSUMER_ONLY: Final = frozenset(
@@ -82,6 +83,9 @@ def consumer_settings(settings: Mapping[str, str], group: GroupSettings, protoco
         found.setdefault("group.remote.assignor", "range")
     else:
         session = int(group.failover * 1000)
+        found.setdefault(
+            "topic.metadata.refresh.interval.ms", "30000"
+        )  # here it is the client that sees new partitions
         found["partition.assignment.strategy"] = "cooperative-sticky"
         found["session.timeout.ms"] = session
         found["heartbeat.interval.ms"] = min(1000, session // 3)

@@ -131,8 +131,7 @@ class StartQuery:
 
     def _from_the_beginning(self, topic: str) -> bool:
         group = self._group
-        derived = topic.startswith(f"{group.group_id}.retry.") or topic == f"{group.group_id}.replay"
-        return derived or group.start_from == "earliest" or topic in group.always_earliest
+        return group.is_own(topic) or group.start_from == "earliest" or topic in group.always_earliest
 
     def _offsets(self, partitions: Iterable[TopicPartition], which: OffsetSpec) -> Mapping[TopicPartition, int]:
         asked = {KafkaPartition(*one): which for one in partitions}
