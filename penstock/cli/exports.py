@@ -86,15 +86,37 @@ def asyncapi(ctx: click.Context, path: Path, version: str, out: Path | None) -> 
     _write(_yaml([document(doors.of(ctx).topology(path), version)]), out)
 
 
+@export.command("alerts")
+@_out
+def alerts(out: Path | None) -> None:
+    """Prometheus alert rules; the workers' scrape job must be called penstock."""
+    from penstock.deploy.export.alerts import rules
+
+    _write(_yaml([rules()]), out)
+
+
+@export.command("grafana")
+@_out
+def grafana(out: Path | None) -> None:
+    """A Grafana dashboard over the workers' metrics."""
+    from penstock.deploy.export.grafana import dashboard
+
+    _write(_json(dashboard()), out)
+
+
 @export.command("json-schema")
 @_out
 def json_schema(out: Path | None) -> None:
     """The JSON Schema of the topology file, for editors."""
     from penstock.topology.json_schema import json_schema as schema
 
-    _write(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", out)
+    _write(_json(schema()), out)
     if out:
         note(f"first line for the YAML file: # yaml-language-server: $schema={out}")
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _yaml(documents: Sequence[Any]) -> str:

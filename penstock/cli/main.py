@@ -31,7 +31,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "outbox": ("outbox", "outbox", "The SQL of a transactional outbox in PostgreSQL."),
     "kafka": ("kafka", "kafka", "A real Kafka on this machine, for development."),
     "doctor": ("doctor", "doctor", "Find out what is wrong, and what to do about it."),
-    "export": ("exports", "export", "Write what other tools read: Kubernetes, KEDA, Compose, AsyncAPI, JSON Schema."),
+    "export": ("exports", "export", "Write what other tools read: Kubernetes, Compose, AsyncAPI, alerts ..."),
     "version": ("version", "version", "Print the versions of penstock and of what it stands on."),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,3 +90,10 @@ def tracked() -> tuple[Path, ...]:
 def _hidden(path: Path) -> bool:
     parts = path.relative_to(ROOT).parts
     return "__pycache__" in parts or any(part.startswith(".") for part in parts)
+
+
+def metric_names() -> set[str]:
+    """Every metric a worker serves, with the endings that Prometheus adds."""
+    source = (ROOT / "penstock" / "service" / "metrics.py").read_text(encoding="utf-8")
+    known = set(re.findall(r'"(penstock_[a-z_]+)"', source))
+    return known | {f"{name}{suffix}" for name in known for suffix in ("_total", "_bucket", "_sum", "_count")}

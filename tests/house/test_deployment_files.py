@@ -8,9 +8,12 @@ import shlex
 import click
 import pytest
 import yaml
-from source_tree import ROOT
+from click.testing import CliRunner
+from source_tree import ROOT, metric_names
 
 from penstock.cli.main import VERBS, cli
+from penstock.deploy.export.alerts import ALERTS
+from penstock.deploy.export.grafana import PANELS
 from penstock.topology.reader import read
 
 DOCKER = ROOT / "docker"
@@ -86,3 +89,28 @@ def test_image_gets_no_caches_and_no_tests():
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
 
     assert {".git", ".venv", ".penstock", "tests"} <= set(ignored)
+
+
+@pytest.mark.parametrize(("what", "file"), [("alerts", "alerts.yml"), ("grafana", "grafana/penstock.json")])
+def test_what_is_exported_stands_in_docker(what, file):
+    """Written anew by `penstock export alerts --out docker/alerts.yml`, and likewise the dashboard."""
+    done = CliRunner().invoke(cli, ["export", what])
+
+    assert (DOCKER / file).read_text(encoding="utf-8") == done.stdout
+
+
+def test_every_alert_has_a_page_that_begins_with_a_command():
+    pages = {page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "runbooks").glob("*.md")}
+
+    assert set(pages) == {alert.name for alert in ALERTS}
+    for alert in ALERTS:
+        first = alert.run.split(" -")[0]
+        assert pages[alert.name].startswith(f"# {alert.name}\n\n```sh\n{first}"), alert.name
+
+
+def test_alerts_and_graphs_read_metrics_that_exist():
+    said = [alert.expr for alert in ALERTS]
+    said += [line for panel in PANELS for _, line in panel.lines]
+    used = {name for text in said for name in re.findall(r"penstock_[a-z_]+", text)}
+
+    assert used - metric_names() == set()
