@@ -59,9 +59,10 @@ def _groups(door: doors.Doors, path: Path, processors: tuple[str, ...]) -> list[
     from penstock.deploy import status
 
     topology = door.topology(path)
-    unknown = [name for name in processors if name not in topology.processors]
+    known = [*topology.processors, *(one.name for one in status.exclusive_sources(topology))]
+    unknown = [name for name in processors if name not in known]
     if unknown:
-        raise click.UsageError(f"no such processor: {', '.join(unknown)} (there are {', '.join(topology.processors)})")
+        raise click.UsageError(f"no such processor or source: {', '.join(unknown)} (there are {', '.join(known)})")
     found = door.ask(topology, lambda broker: status.groups(topology, broker))
     return [one for one in found if not processors or one.processor in processors]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock.cli import doors, options
+
+if TYPE_CHECKING:
+    from penstock.topology.model import Topology
 
 
 def log_format(verb: options.Verb) -> options.Verb:
@@ -23,34 +28,39 @@ def log_format(verb: options.Verb) -> options.Verb:
 @click.command()
 @options.file
 @log_format
-@click.argument("processor")
+@click.argument("name")
 @click.option("--port", type=click.IntRange(0, 65535), help="Serve /metrics, /livez and /readyz here; 0 picks one.")
 @click.pass_context
-def run(ctx: click.Context, path: Path, log_format: str, processor: str, port: int | None) -> None:
-    """Run one worker of PROCESSOR until it is told to stop; then drain."""
+def run(ctx: click.Context, path: Path, log_format: str, name: str, port: int | None) -> None:
+    """Run one worker of NAME, a processor or connector, until it is told to stop; then drain."""
     from penstock.service.runtime import run_worker
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    if processor not in topology.processors:
-        raise click.UsageError(f"no processor {processor!r} (there are {', '.join(topology.processors)})")
-    ctx.exit(run_worker(door.located(topology), processor, port=port, log_format=log_format))
+    _check_names(topology, (name,))
+    ctx.exit(run_worker(door.located(topology), name, port=port, log_format=log_format))
 
 
 @click.command()
 @options.file
 @log_format
-@click.argument("processors", nargs=-1)
+@click.argument("names", nargs=-1)
 @click.pass_context
-def up(ctx: click.Context, path: Path, log_format: str, processors: tuple[str, ...]) -> None:
-    """Run the workers of all processors (or of those named), and start again what ends."""
+def up(ctx: click.Context, path: Path, log_format: str, names: tuple[str, ...]) -> None:
+    """Run the workers of all processors and connectors (or of those named), and start again what ends."""
     from penstock.service.up import supervise
 
     topology = doors.of(ctx).topology(path)
-    unknown = [name for name in processors if name not in topology.processors]
+    _check_names(topology, names)
+    ctx.exit(supervise(topology, names, log_format=log_format))
+
+
+def _check_names(topology: Topology, names: Sequence[str]) -> None:
+    """Raises UsageError for what is neither a processor nor a connector."""
+    known = [*topology.processors, *(name for name in topology.connectors if name not in topology.processors)]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise click.UsageError(f"no such processor: {', '.join(unknown)} (there are {', '.join(topology.processors)})")
-    ctx.exit(supervise(topology, processors or tuple(topology.processors), log_format=log_format))
+        raise click.UsageError(f"no such processor or connector: {', '.join(unknown)} (there are {', '.join(known)})")
 
 
 @click.command()

@@ -37,7 +37,7 @@ def folder(topology: Topology) -> Path:
 @contextlib.contextmanager
 def announced(topology: Topology, processor: str, port: int | None = None) -> Iterator[None]:
     """Be listed by `penstock ps` while inside. On a read-only disk it does nothing: being listed is a comfort."""
-    group = topology.processors[processor].group_id
+    group = (topology.processors.get(processor) or topology.connectors[processor]).group_id
     worker = LocalWorker(os.getpid(), processor, group, port, time.time())
     try:
         path = folder(topology) / f"{worker.pid}-{processor}.json"

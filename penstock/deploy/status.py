@@ -13,6 +13,7 @@ from penstock.broker.contract import Admin, Broker, Ends, GroupDescription, Read
 from penstock.deploy.difference import undescribed
 from penstock.deploy.frontier import Frontier, position_of
 from penstock.record import Position, Record, TopicPartition
+from penstock.topology.connector_options import SourceOptions
 from penstock.topology.derived import dead_letter_topic, replay_topic, retry_prefix
 from penstock.topology.model import Processor, Topology
 from penstock.topology.wanted import wanted_topics
@@ -93,13 +94,19 @@ class GroupMembers:
 
 
 async def members(topology: Topology, broker: Broker) -> tuple[GroupMembers, ...]:
-    """The members of every processor's group; cheap, no offset is asked for. Raises BrokerUnavailable."""
-    processors = topology.processors.values()
-    found = await asyncio.gather(*(broker.admin().group(processor.group_id) for processor in processors))
+    """The members of every group, those of sources too; cheap, no offset is asked for. Raises BrokerUnavailable."""
+    groups = {one.name: one.group_id for one in topology.processors.values()}
+    groups |= {one.name: one.group_id for one in exclusive_sources(topology)}
+    found = await asyncio.gather(*(broker.admin().group(group) for group in groups.values()))
     return tuple(
-        GroupMembers(processor.name, one.id, one.state, one.protocol, _members(one))
-        for processor, one in zip(processors, found, strict=True)
+        GroupMembers(name, one.id, one.state, one.protocol, _members(one))
+        for name, one in zip(groups, found, strict=True)
     )
+
+
+def exclusive_sources(topology: Topology) -> list[SourceOptions]:
+    """The sources that have a group of their own: its members are the owner and those that stand by."""
+    return [one for one in topology.connectors.values() if isinstance(one, SourceOptions) and one.exclusive]
 
 
 def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
@@ -107,10 +114,34 @@ def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
 
 
 async def groups(topology: Topology, broker: Broker) -> tuple[GroupStatus, ...]:
-    """The group of every processor, in the topology's order. Raises BrokerUnavailable."""
+    """The group of every processor, in the topology's order, then those of sources. Raises BrokerUnavailable."""
     everything = await broker.admin().topics()
     asked = (_group(processor, broker, everything) for processor in topology.processors.values())
-    return tuple(await asyncio.gather(*asked))
+    sources = (_source_group(source, broker, everything) for source in exclusive_sources(topology))
+    return tuple(await asyncio.gather(*asked, *sources))
+
+
+async def _source_group(
+    source: SourceOptions, broker: Broker, everything: Mapping[str, TopicDescription]
+) -> GroupStatus:
+    """A source has no lag that Kafka knows of: what waits, waits outside."""
+    admin = broker.admin()
+    described = await admin.group(source.group_id)
+    name = dead_letter_topic(source.group_id)
+    dead = await _records(admin, [everything[name]] if name in everything else [])
+    return GroupStatus(
+        processor=source.name,
+        group=source.group_id,
+        state=described.state,
+        protocol=described.protocol,
+        members=_members(described),
+        started=True,
+        lag=0,
+        finished_above=0,
+        waiting=0,
+        dead_letters=sum(dead.values()),
+        oldest=None,
+    )
 
 
 async def _group(processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription]) -> GroupStatus:

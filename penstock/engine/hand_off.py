@@ -9,16 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from penstock.broker.contract import Producer
 from penstock.engine.counters import Counters
-from penstock.engine.run import Run
 from penstock.errors import SendFailed, SendRefused
 from penstock.record import Outgoing, Position
 
 log = logging.getLogger("penstock.handoff")
 _FIRST_WAIT = 0.1
 _LONGEST_WAIT = 15.0
+
+
+class Ownership(Protocol):
+    """What may end at any time: a partition in one epoch, a source in one tenure."""
+
+    active: bool
+
+
+class Sender(Protocol):
+    """On whose behalf records are sent: a run, or a source. Nothing is sent once its ownership has ended."""
+
+    @property
+    def partition(self) -> Ownership:
+        """What it belongs to."""
+        ...
 
 
 class StaleEpoch(Exception):
@@ -37,7 +52,7 @@ class HandOff:
         self._missing = missing
         self.waiting = 0
 
-    async def outputs(self, run: Run, records: Sequence[Outgoing]) -> list[Position]:
+    async def outputs(self, run: Sender, records: Sequence[Outgoing]) -> list[Position]:
         """Send all, in order; returns once every one is acknowledged. Raises SendRefused for one that never will be."""
         futures = [self._send(run, record) for record in records]
         positions = []
@@ -56,7 +71,7 @@ class HandOff:
         self._counters.emitted += len(records)
         return positions
 
-    async def certainly(self, run: Run, record: Outgoing, smaller: Outgoing | None = None) -> Position:
+    async def certainly(self, run: Sender, record: Outgoing, smaller: Outgoing | None = None) -> Position:
         """Send a retry or dead letter record, however long it takes.
 
         `smaller` is sent instead once the broker refuses the first for good (its size, most likely).
@@ -74,12 +89,12 @@ class HandOff:
                 await self._wait(run, current.topic, error, wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
 
-    def _send(self, run: Run, record: Outgoing) -> asyncio.Future[Position]:
+    def _send(self, run: Sender, record: Outgoing) -> asyncio.Future[Position]:
         if not run.partition.active:
             raise StaleEpoch
         return self._producer.send(record)
 
-    async def _acknowledged(self, run: Run, record: Outgoing, future: asyncio.Future[Position]) -> Position:
+    async def _acknowledged(self, run: Sender, record: Outgoing, future: asyncio.Future[Position]) -> Position:
         wait = _FIRST_WAIT
         while True:
             try:
@@ -89,7 +104,7 @@ class HandOff:
                 wait = min(wait * 2, _LONGEST_WAIT)
                 future = self._send(run, record)
 
-    async def _wait(self, run: Run, topic: str, error: Exception, seconds: float) -> None:
+    async def _wait(self, run: Sender, topic: str, error: Exception, seconds: float) -> None:
         self._counters.hand_off_failures += 1
         log.error("cannot write to %s for %s: %s; it stays unfinished and is sent again", topic, run, error)
         self.waiting += 1

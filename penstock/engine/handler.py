@@ -56,6 +56,10 @@ class Handler:
 
 def load(topology: Topology, processor: Processor) -> Handler:
     """Import and adapt the processor's handler. Raises HandlerError whose hint holds the user's own traceback."""
+    if processor.sink is not None:
+        from penstock.engine.connector import make
+
+        return adapt(make(processor.sink, topology.directory), processor)
     found = import_attribute(processor.handler, topology.directory)
     return adapt(found, processor)
 

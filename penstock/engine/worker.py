@@ -77,6 +77,10 @@ class Worker:
             self.parts.assignment.hurry()
         self._stopping.set()
 
+    def problem(self) -> str:
+        """Why this worker can no longer work (its poll thread died, say); '' while all is well."""
+        return self.parts.member.problem() if self.joined else ""
+
     def abort(self) -> None:
         """Drop everything where it stands, as a killed process would: nothing drained, nothing committed."""
         for state in self.parts.partitions.values():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from penstock.engine.counters import Counters, Histogram
-from penstock.service.snapshot import Snapshot
+from penstock.service.snapshot import Snapshot, SourceSnapshot
 
 GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     "penstock_in_flight": ("Runs executing now.", lambda s: s.running),
@@ -63,6 +63,44 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     "penstock_retry_hops": ("Records moved on to a further retry topic.", lambda s: s.counters.hops),
     "penstock_disturbances": ("Passing troubles reported by the client.", lambda s: s.counters.disturbances),
 }
+
+SOURCE_GAUGES: Final[dict[str, tuple[str, Callable[[SourceSnapshot], float]]]] = {
+    "penstock_source_owner": ("1 while the source runs in this process, 0 on stand-by.", lambda s: int(s.owner)),
+    "penstock_source_failing": ("1 while the source's last run ended in an exception.", lambda s: int(s.failing)),
+    "penstock_source_producer_queue": ("Events sent and not yet acknowledged.", lambda s: s.producer_queue),
+}
+
+SOURCE_COUNTERS: Final[dict[str, tuple[str, Callable[[SourceSnapshot], float]]]] = {
+    "penstock_source_events": ("Events brought in, acknowledged by the broker.", lambda s: s.counters.delivered),
+    "penstock_source_refused": (
+        "What could not be an event, put into the dead letter topic.",
+        lambda s: s.counters.refused,
+    ),
+    "penstock_source_failures": ("Runs of the source that ended in an exception.", lambda s: s.counters.failures),
+    "penstock_source_takeovers": ("Times this process became the owner.", lambda s: s.counters.takeovers),
+}
+
+
+class SourceCollector:
+    """A prometheus_client collector over one source worker; `take` gives a fresh snapshot."""
+
+    def __init__(self, take: Callable[[], SourceSnapshot]) -> None:
+        self._take = take
+
+    def collect(self) -> Iterator[Any]:
+        """Every metric, labelled with connector and group."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        snapshot = self._take()
+        names, values = ["connector", "group"], [snapshot.connector, snapshot.group]
+        for name, (sentence, read) in SOURCE_GAUGES.items():
+            gauge = GaugeMetricFamily(name, sentence, labels=names)
+            gauge.add_metric(values, read(snapshot))
+            yield gauge
+        for name, (sentence, read) in SOURCE_COUNTERS.items():
+            counter = CounterMetricFamily(name, sentence, labels=names)
+            counter.add_metric(values, read(snapshot))
+            yield counter
 
 
 class WorkerCollector:

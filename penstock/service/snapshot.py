@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock.engine.counters import Counters
+from penstock.engine.source_outlet import SourceCounters
+from penstock.engine.source_worker import SourceWorker
 from penstock.engine.worker import Worker
 from penstock.record import TopicPartition
 
@@ -73,3 +75,29 @@ def _oldest(worker: Worker) -> float | None:
     dispatch = worker.parts.dispatch
     candidates = [run.record.timestamp for run in (*dispatch.running, *dispatch.ready, *dispatch.ready_own)]
     return min(candidates) / 1000 if candidates else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSnapshot:
+    """A source worker at one moment. `owner`: it runs here; `failing`: its run failed, and nothing came in since."""
+
+    connector: str
+    group: str
+    joined: bool
+    owner: bool
+    failing: bool
+    producer_queue: int
+    counters: SourceCounters
+
+
+def source_snapshot_of(worker: SourceWorker) -> SourceSnapshot:
+    """Take it, on the worker's loop."""
+    return SourceSnapshot(
+        connector=worker.options.name,
+        group=worker.options.group_id,
+        joined=worker.joined,
+        owner=worker.owner,
+        failing=worker.failing,
+        producer_queue=worker.producer.outstanding,
+        counters=worker.counters,
+    )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from penstock.topology.connector_options import ConnectorOptions
 from penstock.topology.model import Processor, Topology
 
 PARENT: Final = "PENSTOCK_SUPERVISOR"  # pid of the supervisor: a worker whose supervisor is gone drains
@@ -37,25 +38,26 @@ class Child:
 def children_of(
     topology: Topology, only: Sequence[str] = (), *, first_port: int | None = None, log_format: str = "text"
 ) -> list[Child]:
-    """The worker processes that the topology's `replicas` ask for, of all processors or `only` these.
+    """The worker processes that the topology's `replicas` ask for, of all processors and connectors or `only` these.
 
     Health ports count up from `first_port`; None takes free ones.
     """
     found: list[Child] = []
-    for name, processor in topology.processors.items():
+    everything: dict[str, Processor | ConnectorOptions] = {**topology.connectors, **topology.processors}
+    for name, one in everything.items():
         if only and name not in only:
             continue
-        for replica in range(processor.replicas):
+        for replica in range(one.replicas):
             port = 0 if first_port is None else first_port + len(found)
-            label = name if processor.replicas == 1 else f"{name}.{replica + 1}"
-            found.append(_child(topology, processor, label, port, log_format))
+            label = name if one.replicas == 1 else f"{name}.{replica + 1}"
+            found.append(_child(topology, one, label, port, log_format))
     return found
 
 
-def _child(topology: Topology, processor: Processor, label: str, port: int, log_format: str) -> Child:
-    python = str(processor.python) if processor.python else sys.executable
-    command = (python, "-m", "penstock", "run", processor.name, "-f", str(topology.path), "--port", str(port))
-    return Child(label, (*command, "--log-format", log_format), processor.stop_grace_period)
+def _child(topology: Topology, one: Processor | ConnectorOptions, label: str, port: int, log_format: str) -> Child:
+    python = str(one.python) if one.python else sys.executable
+    command = (python, "-m", "penstock", "run", one.name, "-f", str(topology.path), "--port", str(port))
+    return Child(label, (*command, "--log-format", log_format), one.stop_grace_period)
 
 
 class Supervisor:

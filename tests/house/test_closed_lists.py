@@ -87,7 +87,12 @@ def test_metric_names_stand_in_one_place():
 
 
 def test_every_metric_has_its_sentence():
-    for name, (sentence, _) in {**metrics.GAUGES, **metrics.COUNTERS}.items():
+    for name, (sentence, _) in {
+        **metrics.GAUGES,
+        **metrics.COUNTERS,
+        **metrics.SOURCE_GAUGES,
+        **metrics.SOURCE_COUNTERS,
+    }.items():
         assert FORM.fullmatch(name), name
         assert sentence.endswith("."), f"{name}: {sentence}"
     assert not set(metrics.GAUGES) & set(metrics.COUNTERS)
