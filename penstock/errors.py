@@ -2,6 +2,7 @@
 
 PenstockError
 ├── TopologyError          the topology file cannot be used; carries every problem found
+├── MissingExtra           an optional library is not installed
 ├── HandlerError           a handler cannot be imported or has the wrong shape
 ├── CodecError             data and schema do not agree
 │   ├── Undecodable        bytes that no reader will ever open
@@ -19,7 +20,7 @@ PenstockError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -58,6 +59,13 @@ class TopologyError(PenstockError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class MissingExtra(PenstockError):
+    """An optional library is not installed; the hint names the extra that brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs a library that is not installed", f"pip install 'penstock[{extra}]'")
+
+
 class HandlerError(PenstockError):
     """A handler cannot be imported or has the wrong shape; the cause is the user's own exception."""
 
@@ -75,7 +83,12 @@ class Undecodable(CodecError):
 
 
 class UnknownSchema(CodecError):
-    """A schema id or fingerprint that is not known here, perhaps not yet."""
+    """A schema id or fingerprint that is not known here, perhaps not yet.
+
+    `fetch`, where there is one, asks a registry for it (it blocks); then the same may be tried once more.
+    """
+
+    fetch: Callable[[], None] | None = None
 
 
 class Unencodable(CodecError):

@@ -22,6 +22,7 @@ CE_CAUSATION_ID: Final = "ce_causationid"
 CE_TENANT_ID: Final = "ce_tenantid"
 CONTENT_TYPE: Final = "content-type"
 TRACEPARENT: Final = "traceparent"
+VALUE_SCHEMA_ID: Final = "__value_schema_id"  # the registry's own: names the schema of a value that has no frame
 
 OURS: Final = "penstock-"
 RUN_ID: Final = "penstock-run-id"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -85,7 +86,10 @@ async def build(
 async def _ground(topology: Topology, processor: Processor, broker: Broker, clock: Clock, client_id: str) -> _Ground:
     cluster = await broker.admin().cluster()
     poll_interval = float(topology.kafka.get("max.poll.interval.ms", DEFAULT_POLL_INTERVAL * 1000)) / 1000
-    codec = Codec(topology)
+    codec = Codec(topology, waits=False)
+    if codec.registry is not None:
+        outputs = (*((processor.output,) if processor.output else ()), *processor.emits)
+        await asyncio.to_thread(codec.prepare, outputs)
     valve = Valve()
     return _Ground(
         topology=topology,

@@ -11,7 +11,7 @@ from penstock.engine.handler import Handler, StillRunning, Yields
 from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
-from penstock.errors import CodecError, Undecodable
+from penstock.errors import CodecError, Undecodable, UnknownSchema
 from penstock.event import AnyEvent
 from penstock.record import Record
 from penstock.signals import Signal
@@ -65,7 +65,10 @@ class Executor:
         if self._types and self._type_of(record) not in self._types:
             return Skipped("type")
         try:
-            event = self._open(record)
+            try:
+                event = self._open(record)
+            except UnknownSchema as unknown:
+                event = await self._learned(record, unknown)
             if self._screened and (screened := self._screen(event)) is not None:
                 return screened
         except CodecError as error:
@@ -79,6 +82,13 @@ class Executor:
         if self._name_all or outcome is not DONE:
             run.run_id = attempt.run_id
         return ABANDONED if run.abandoned else outcome
+
+    async def _learned(self, record: Record, unknown: UnknownSchema) -> AnyEvent:
+        """The event, once the registry has been asked for its schema: beside the loop, since asking blocks."""
+        if unknown.fetch is None:
+            raise unknown
+        await asyncio.to_thread(unknown.fetch)
+        return self._open(record)
 
     def _screen(self, event: AnyEvent) -> Outcome | None:
         """What keeps an event from its handler: its age, or data that is not a T of `Event[T]`."""

@@ -16,12 +16,12 @@ import orjson
 
 from penstock.errors import Undecodable, Unencodable
 from penstock.schema.avro_fit import Fit
+from penstock.schema.formats import Schema as AnySchema
 from penstock.schema.misfit import Misfit
 
 MARKER: Final = b"\xc3\x01"
 HEADER_SIZE: Final = 10
 CONTENT_TYPE: Final = "application/avro"
-_URN: Final = "urn:penstock:schema:"
 _STRICTLY: Final[Any] = {"raise_errors": False, "strict": True, "disable_tuple_notation": True}
 
 
@@ -32,13 +32,37 @@ class Schema:
     type: str
     digest: str
     fingerprint: bytes
+    text: str = field(repr=False, compare=False)
     parsed: Any = field(repr=False, compare=False)
     names: Any = field(repr=False, compare=False)
+    language: str = field(default="AVRO", init=False)
+    content_type: str = field(default=CONTENT_TYPE, init=False)
 
     @property
-    def urn(self) -> str:
-        """What `ce_dataschema` says of records written with this schema."""
-        return f"{_URN}{self.type}:{self.digest}"
+    def record(self) -> str:
+        """The full name of a record schema; '' for any other."""
+        return str(self.parsed.get("name", "")) if isinstance(self.parsed, dict) else ""
+
+    def body(self, data: Any) -> bytes:
+        """The Avro binary encoding alone. Raises Unencodable, naming the path, where `data` does not fit."""
+        return write(self, data, b"")
+
+    def standalone(self, data: Any) -> bytes:
+        """`data` in single-object encoding. Raises Unencodable."""
+        return write(self, data, MARKER + self.fingerprint)
+
+    def read(self, body: bytes, reader: AnySchema | None) -> Any:
+        """The data of an Avro body, as the reader's schema sees it. Raises Undecodable."""
+        if reader is None or isinstance(reader, Schema):
+            return read(self, reader, body)
+        return reader.fit(read(self, None, body))
+
+    def fit(self, data: Any) -> Any:
+        """Plain JSON data as an Avro reader would have given it: defaults filled in, times as times."""
+        try:
+            return read(self, None, _write(self, Fit(self.names, drop=True)(data, self.parsed), b""))
+        except (Misfit, ValueError, TypeError, OverflowError, ArithmeticError) as error:
+            raise Undecodable(f"{error} (event type {self.type})", "the JSON does not fit the type's schema") from error
 
 
 def parse(type_: str, text: bytes) -> Schema:
@@ -52,7 +76,7 @@ def parse(type_: str, text: bytes) -> Schema:
         rabin = fingerprint(to_parsing_canonical_form(parsed), "CRC-64-AVRO")
     except (SchemaParseException, UnknownType, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not an Avro schema: {type(error).__name__}: {error}") from error
-    return Schema(type_, digest(declared), bytes.fromhex(rabin), parsed, names)
+    return Schema(type_, digest(declared), bytes.fromhex(rabin), text.decode(), parsed, names)
 
 
 def digest(declared: Any) -> str:
@@ -69,21 +93,16 @@ def _without_doc(declared: Any) -> Any:
     return declared
 
 
-def digest_of(urn: str) -> str | None:
-    """The digest a `ce_dataschema` names, or None where it is not one of ours."""
-    return urn.rpartition(":")[2] if urn.startswith(_URN) else None
-
-
-def write(schema: Schema, data: Any) -> bytes:
-    """`data` in single-object encoding. Raises Unencodable, naming the path, where it does not fit."""
+def write(schema: Schema, data: Any, front: bytes) -> bytes:
+    """`front`, then `data` in Avro's binary encoding. Raises Unencodable, naming the path, where it does not fit."""
     try:
-        return _write(schema, data if _fits(schema, data) else Fit(schema.names)(data, schema.parsed))
+        return _write(schema, data if _fits(schema, data) else Fit(schema.names)(data, schema.parsed), front)
     except Misfit as misfit:
         raise _refusal(schema, str(misfit)) from None
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, ArithmeticError, RecursionError) as error:
         # fastavro's own words have no path: fit again to find it
         try:
-            return _write(schema, Fit(schema.names)(data, schema.parsed))
+            return _write(schema, Fit(schema.names)(data, schema.parsed), front)
         except Misfit as misfit:
             raise _refusal(schema, str(misfit)) from None
         except Exception:  # noqa: BLE001 - whatever fastavro raises now, the first error says it better
@@ -96,11 +115,11 @@ def _fits(schema: Schema, data: Any) -> bool:
     return bool(validate(data, schema.parsed, "", **_STRICTLY))
 
 
-def _write(schema: Schema, data: Any) -> bytes:
+def _write(schema: Schema, data: Any, front: bytes) -> bytes:
     from fastavro import schemaless_writer
 
     buffer = BytesIO()
-    buffer.write(MARKER + schema.fingerprint)
+    buffer.write(front)
     schemaless_writer(buffer, schema.parsed, data, strict_allow_default=True, disable_tuple_notation=True)
     return buffer.getvalue()
 
@@ -110,11 +129,10 @@ def _refusal(schema: Schema, why: str) -> Unencodable:
 
 
 def read(writer: Schema, reader: Schema | None, value: bytes) -> Any:
-    """The data of a single-object value, as the reader's schema sees it. Raises Undecodable."""
+    """The data of an Avro body, as the reader's schema sees it. Raises Undecodable."""
     from fastavro import schemaless_reader
 
     body = BytesIO(value)
-    body.seek(HEADER_SIZE)
     target = None if reader is None or reader.digest == writer.digest else reader.parsed
     try:
         data = schemaless_reader(body, writer.parsed, target)
@@ -125,12 +143,3 @@ def read(writer: Schema, reader: Schema | None, value: bytes) -> Any:
         left = len(value) - body.tell()
         raise Undecodable(f"{left} bytes are left over after the Avro data of {writer.type}", "ask the producer")
     return data
-
-
-def from_json(schema: Schema, data: Any) -> Any:
-    """Plain JSON data as an Avro reader would have given it: defaults filled in, times as times. Raises Undecodable."""
-    try:
-        fitted = Fit(schema.names, drop=True)(data, schema.parsed)
-        return read(schema, None, _write(schema, fitted))
-    except (Misfit, ValueError, TypeError, OverflowError, ArithmeticError) as error:
-        raise Undecodable(f"{error} (event type {schema.type})", "the JSON does not fit the type's schema") from error

@@ -38,6 +38,7 @@ class Opener:
         topics = topology.topics if topology else {}
         self._group_id = group_id
         self._codec = codec
+        self._named = codec.registry is not None  # only then may a header name the schema
         self._types = {name: topic.type or "" for name, topic in topics.items()}
         self._own: dict[str, bool] = {}  # by topic name; a group reads few
 
@@ -60,6 +61,8 @@ class Opener:
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
             return self._open_structured(record, self.origin_of(record), content_type)
         type_ = self._type(said, topic) if said else self._types.get(topic, "")
+        if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
+            return Event(record, self._codec.decode_named(type_, value, named), type_, origin)
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
 
     def glance(self, record: Record) -> Event[None]:
@@ -148,7 +151,7 @@ def seal(
     `type` '' becomes the topic's name, since CloudEvents demands one. A time without a zone is UTC. Raises
     Unencodable for data or a key that cannot be said, ValueError for a header name that is reserved.
     """
-    value, content_type, dataschema = codec.encode(type, data)
+    value, content_type, dataschema = codec.encode(type, data, topic)
     attributes = (
         (wire.CE_ID, id),
         (wire.CE_TYPE, type or topic),

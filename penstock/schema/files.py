@@ -1,7 +1,6 @@
 """The schemas beside a topology: each type's current one, and `schemas/history/<type>/<n>.avsc` for older records.
 
-Files are read when a type is first met and kept. A schema registry will stand in the same place: whatever can
-answer `current`, `by_digest` and `by_fingerprint` can serve the codec.
+Files are read when a type is first met and kept. Avro (`.avsc`) and JSON Schema (`.json`) stand side by side.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from penstock.errors import UnknownSchema
-from penstock.schema.avro import Schema, parse
+from penstock.schema.formats import SUFFIXES, Schema, parse
 from penstock.topology.model import Topology
 
 HISTORY: Final = Path("schemas/history")
@@ -61,7 +60,8 @@ class SchemaFiles:
 
     def by_fingerprint(self, type_: str, fingerprint: bytes) -> Schema | None:
         """Looked for in the type's own schemas, then in all."""
-        return next((found for found in self._candidates(type_) if found.fingerprint == fingerprint), None)
+        found = self._candidates(type_)
+        return next((one for one in found if getattr(one, "fingerprint", None) == fingerprint), None)
 
     def _candidates(self, type_: str) -> Iterator[Schema]:
         if type_ in self._paths:
@@ -74,10 +74,15 @@ class SchemaFiles:
         """The type's current schema, then its history, newest first."""
         found = self._loaded.get(type_)
         if found is None:
-            past = (self._directory / HISTORY / type_).glob("*.avsc")
-            paths = [self._directory / self._paths[type_], *sorted(past, key=_age)]
+            paths = [self._directory / self._paths[type_], *history_files(self._directory, type_)]
             found = self._loaded[type_] = tuple(_load(type_, path) for path in paths)
         return found
+
+
+def history_files(directory: Path, type_: str) -> list[Path]:
+    """The former schemas of a type, newest first."""
+    found = (directory / HISTORY / type_).glob("*")
+    return sorted((path for path in found if path.suffix in SUFFIXES), key=_age)
 
 
 def _declared(topology: Topology) -> Mapping[str, Path]:
@@ -95,7 +100,7 @@ def _age(path: Path) -> tuple[int, str]:
 
 def _load(type_: str, path: Path) -> Schema:
     try:
-        return parse(type_, path.read_bytes())
+        return parse(type_, path)
     except (OSError, ValueError) as error:
         why = f"the schema of event type {type_} cannot be read: {path}: {error}"
         raise UnknownSchema(why, "penstock lint shows every such file") from error

