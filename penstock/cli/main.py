@@ -24,6 +24,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "ps": ("groups", "ps", "Workers on this host, and the members of each group."),
     "send": ("events", "send", "Send events to a topic."),
     "tap": ("events", "tap", "Watch the events of a topic, live."),
+    "runs": ("runs", "runs", "What ran: attempts, how long they took, why they failed, what they cost."),
     "dlt": ("dead_letters", "dlt", "List, show, replay and discard dead letters."),
     "replay": ("replay", "replay", "Run events of a topic again, from the log."),
     "groups": ("groups", "groups", "Consumer groups: state, lag, true backlog, oldest event."),

@@ -24,7 +24,7 @@ from penstock.engine.own_topics import OwnTopics
 from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts, Switch
 from penstock.engine.pool import Pool
-from penstock.engine.report import AttemptReport
+from penstock.engine.report import AttemptReport, Recorder
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
 from penstock.engine.settle import Settle
@@ -61,7 +61,7 @@ class _Ground:
     valve: Valve
     dispatch: Dispatch
     codec: Codec
-    counters: Counters = field(default_factory=Counters)
+    counters: Counters
     switch: Switch = field(default_factory=Switch)
     partitions: dict[TopicPartition, PartitionState] = field(default_factory=dict)
 
@@ -76,14 +76,18 @@ async def build(
     client_id: str = "penstock",
     observe: Callable[[AttemptReport], None] | None = None,
     http: Callable[[], httpx.AsyncClient] | None = None,
+    counters: Counters | None = None,
+    recorder: Recorder | None = None,
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
-    ground = await _ground(topology, processor, broker, clock, client_id)
+    ground = await _ground(topology, processor, broker, clock, client_id, counters or Counters())
     executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)
-    return Worker(_parts(ground, handler, executor), clock, observe)
+    return Worker(_parts(ground, handler, executor), clock, observe, recorder)
 
 
-async def _ground(topology: Topology, processor: Processor, broker: Broker, clock: Clock, client_id: str) -> _Ground:
+async def _ground(
+    topology: Topology, processor: Processor, broker: Broker, clock: Clock, client_id: str, counters: Counters
+) -> _Ground:
     cluster = await broker.admin().cluster()
     poll_interval = float(topology.kafka.get("max.poll.interval.ms", DEFAULT_POLL_INTERVAL * 1000)) / 1000
     codec = Codec(topology, waits=False)
@@ -105,6 +109,7 @@ async def _ground(topology: Topology, processor: Processor, broker: Broker, cloc
         valve=valve,
         dispatch=Dispatch(processor.concurrency, clock.monotonic, valve),
         codec=codec,
+        counters=counters,
     )
 
 

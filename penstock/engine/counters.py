@@ -60,6 +60,8 @@ class Counters:
     tool_calls: Counter[str] = field(default_factory=Counter)  # by model
     cost: dict[str, float] = field(default_factory=dict)  # by model
     steps: dict[str, Histogram] = field(default_factory=dict)  # durations by name
+    run_records: int = 0
+    run_records_lost: int = 0  # of the record of what ran: written beside the work, as far as possible
     early_starts: int = 0  # must stay 0: starts before the not-before time
 
     def used(self, model: str, tokens_in: int, tokens_out: int, tool_calls: int, cost: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from penstock.engine.outcome import Failure, Outcome, name_of
 from penstock.engine.run import Run
@@ -41,6 +41,21 @@ class AttemptReport(NamedTuple):
     def position(self) -> Position:
         """Where the record stands that was handled."""
         return self.record.position
+
+
+class Recorder(Protocol):
+    """Who keeps a record of attempts, as far as there is time for it.
+
+    While `hungry` is False, an attempt that went well and has nothing further to tell is not reported at all (only
+    added to `passed_over`): making its report costs as much as all the rest of a run that does nothing.
+    """
+
+    hungry: bool
+    passed_over: int
+
+    def observe(self, report: AttemptReport) -> None:
+        """Take one; must neither block nor raise."""
+        ...
 
 
 def report_of(

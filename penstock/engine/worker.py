@@ -19,7 +19,7 @@ from penstock.engine.hand_off import StaleEpoch
 from penstock.engine.outcome import ABANDONED, DONE, Outcome, Skipped, name_of
 from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts
-from penstock.engine.report import AttemptReport, report_of
+from penstock.engine.report import AttemptReport, Recorder, report_of
 from penstock.engine.run import Run
 from penstock.errors import HandlerStuck, TopicMissing
 from penstock.headers import DISCARDED
@@ -31,11 +31,18 @@ _LOOK_UP = 60.0  # seconds between looks at which retry topics exist
 class Worker:
     """Runs one processor until told to stop. Made by `penstock.engine.assembly.build`."""
 
-    def __init__(self, parts: Parts, clock: Clock, observe: Callable[[AttemptReport], None] | None) -> None:
-        """`observe` hears of every attempt; None costs nothing."""
+    def __init__(
+        self,
+        parts: Parts,
+        clock: Clock,
+        observe: Callable[[AttemptReport], None] | None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """`observe` hears of every attempt, `recorder` of as many as it has time for; None costs nothing."""
         self.parts = parts
         self._clock = clock
         self._observe = observe
+        self._recorder = recorder
         self._stopping = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -160,10 +167,20 @@ class Worker:
         outcome = await self._execute(run)
         if outcome is not DONE:
             await self._settle(run, outcome)
-        elif self._observe is not None or not run.partition.dispatching:
+        elif self._told(run) or not run.partition.dispatching:
             self._ended(run, outcome, finished=True)
         else:
             self._done(run)
+
+    def _told(self, run: Run) -> bool:
+        """Whether anybody hears of a run that is simply done."""
+        recorder = self._recorder
+        if recorder is None or self._observe is not None:
+            return self._observe is not None
+        if recorder.hungry or run.trail is not None:
+            return True
+        recorder.passed_over += 1
+        return False
 
     def _done(self, run: Run) -> None:
         """What `_ended` does, for the most frequent end: nothing to hand off, nobody waiting to hear of it."""
@@ -209,8 +226,8 @@ class Worker:
         else:
             counters.outcomes[name_of(outcome)] += 1
         counters.duration.observe(duration)
-        if self._observe is not None:
-            self._observe(self._report(run, outcome, duration, began))
+        if self._observe is not None or self._recorder is not None:
+            self._tell(self._report(run, outcome, duration, began))
         run.timed_out = False
 
     def _finish(self, run: Run, partition: PartitionState) -> None:
@@ -226,6 +243,12 @@ class Worker:
         else:
             partition.lanes.release(run)
         self._intake.left(run)
+
+    def _tell(self, report: AttemptReport) -> None:
+        if self._observe is not None:
+            self._observe(report)
+        if self._recorder is not None:
+            self._recorder.observe(report)
 
     def _report(self, run: Run, outcome: Outcome, duration: float, began: float) -> AttemptReport:
         started = self._clock.now() - (self._time() - (began or self._time() - duration))

@@ -61,6 +61,11 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
         lambda s: s.counters.hand_off_failures,
     ),
     "penstock_retry_hops": ("Records moved on to a further retry topic.", lambda s: s.counters.hops),
+    "penstock_run_records": ("Attempts written to the topic of runs.", lambda s: s.counters.run_records),
+    "penstock_run_records_lost": (
+        "Attempts that could not be written to the topic of runs.",
+        lambda s: s.counters.run_records_lost,
+    ),
     "penstock_disturbances": ("Passing troubles reported by the client.", lambda s: s.counters.disturbances),
 }
 

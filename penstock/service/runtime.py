@@ -15,10 +15,13 @@ from penstock.clock import SystemClock
 from penstock.deploy.local_workers import announced
 from penstock.engine.assembly import build
 from penstock.engine.connector import load_options, make_source
+from penstock.engine.counters import Counters
 from penstock.engine.handler import load
 from penstock.engine.source_worker import SourceWorker
 from penstock.engine.worker import Worker
 from penstock.errors import PenstockError
+from penstock.runs.code_version import code_version
+from penstock.runs.writer import recording
 from penstock.service import logs
 from penstock.service.ending import no_task_left
 from penstock.service.log_ends import LogEnds
@@ -64,31 +67,38 @@ def run_worker(topology: Topology, name: str, *, port: int | None = None, log_fo
 async def _serve(topology: Topology, processor: Processor, port: int | None) -> None:
     handler = load(topology, processor)
     broker = broker_for(topology)
+    client_id, counters = _client_id(processor.group_id), Counters()
+    code = code_version(topology.directory, os.environ)
     async with shared_http() as http:
         try:
-            worker = await build(
-                topology,
-                processor,
-                handler,
-                broker,
-                SystemClock(),
-                client_id=_client_id(processor.group_id),
-                observe=logs.log_attempt if logs.attempts.isEnabledFor(logging.INFO) else None,
-                http=http,
-            )
-            with (
-                watched(worker, _metrics_of(worker, broker), port) as served,
-                announced(topology, processor.name, served),
-                stopped_by_signals(worker),
-            ):
-                log.info(
-                    "%s starts: group %s, concurrency %d", processor.name, processor.group_id, processor.concurrency
+            async with recording(topology, processor.name, broker, counters, worker=client_id, code=code) as recorder:
+                worker = await build(
+                    topology,
+                    processor,
+                    handler,
+                    broker,
+                    SystemClock(),
+                    client_id=client_id,
+                    observe=logs.log_attempt if logs.attempts.isEnabledFor(logging.INFO) else None,
+                    http=http,
+                    counters=counters,
+                    recorder=recorder,
                 )
-                await worker.run()
-                log.info("%s has drained and left its group", processor.name)
+                await _run(topology, processor, worker, broker, port)
         finally:
             await broker.close()
     await no_task_left()
+
+
+async def _run(topology: Topology, processor: Processor, worker: Worker, broker: Broker, port: int | None) -> None:
+    with (
+        watched(worker, _metrics_of(worker, broker), port) as served,
+        announced(topology, processor.name, served),
+        stopped_by_signals(worker),
+    ):
+        log.info("%s starts: group %s, concurrency %d", processor.name, processor.group_id, processor.concurrency)
+        await worker.run()
+        log.info("%s has drained and left its group", processor.name)
 
 
 async def _serve_source(topology: Topology, options: SourceOptions, port: int | None) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,12 +26,14 @@ from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.durations import seconds
 from penstock.engine.assembly import build
+from penstock.engine.counters import Counters
 from penstock.engine.handler import adapt, load
 from penstock.engine.report import AttemptReport
 from penstock.engine.worker import Worker
 from penstock.event import Event
 from penstock.publisher import AsyncPublisher
 from penstock.record import Position, Record, TopicPartition
+from penstock.runs.writer import recording
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener
 from penstock.testing.virtual_time import START, VirtualClock, run_virtual
@@ -62,18 +64,21 @@ def run_topology(
     start: float = START,
     faults: Faults | None = None,
     environ: Mapping[str, str] | None = None,
+    record_runs: bool = False,
 ) -> T:
     """Run `scenario` against the topology, every processor with `workers` workers, then drain.
 
     `handlers` replaces handlers by processor name; `only` runs these processors alone. `http` is what ctx.http gives
     (an httpx.AsyncClient over a MockTransport, say). `seed` decides assignments and the partition of null keys;
     `start` is the epoch second at which the virtual clock begins; `faults` breaks requests to the broker (see
-    penstock.broker.in_memory.faults). Raises what the scenario or a worker raises.
+    penstock.broker.in_memory.faults); `record_runs` writes `<name>.runs`, as real workers do. Raises what the
+    scenario or a worker raises.
     """
     declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
 
     async def main(clock: VirtualClock) -> T:
         app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
+        app.record_runs = record_runs
         await app.create_topics()
         await asyncio.sleep(0.001)  # a run that started at 0 would look as if it had not started
         async with app.running(only or tuple(declared.processors), workers):
@@ -100,6 +105,8 @@ class TestApp:
         self.clock = clock
         self.workers: list[Worker] = []
         self.attempts: list[AttemptReport] = []
+        self.record_runs = False
+        self._records = AsyncExitStack()
         self._handlers = handlers
         self._http = http
         self._tasks: dict[Worker, asyncio.Task[None]] = {}
@@ -119,15 +126,22 @@ class TestApp:
         declared = self.topology.processors[processor]
         given = self._handlers.get(processor)
         handler = load(self.topology, declared) if given is None else adapt(given, declared)
+        name, counters = f"{processor}-{len(self.workers)}", Counters()
+        recorder = None
+        if self.record_runs:
+            record = recording(self.topology, processor, self.broker, counters, worker=name)
+            recorder = await self._records.enter_async_context(record)
         worker = await build(
             self.topology,
             declared,
             handler,
             self.broker,
             self.clock,
-            client_id=f"{processor}-{len(self.workers)}",
+            client_id=name,
             observe=self.attempts.append,
             http=self._http,
+            counters=counters,
+            recorder=recorder,
         )
         self.workers.append(worker)
         self._tasks[worker] = asyncio.ensure_future(worker.run())
@@ -158,6 +172,7 @@ class TestApp:
             for worker in self.workers:
                 worker.stop()
             ended = await asyncio.gather(*(self._tasks[worker] for worker in self.workers), return_exceptions=True)
+            await self._records.aclose()
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome

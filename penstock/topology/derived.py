@@ -94,6 +94,16 @@ def cursors_topic(topology: str) -> str:
     return f"{topology}.cursors"
 
 
+def runs_topic(topology: str) -> str:
+    """`<name>.runs`: what ran, one entry per attempt, in batches."""
+    return f"{topology}.runs"
+
+
+def control_topic(topology: str) -> str:
+    """`<name>.control`: what operators told the workers; compacted."""
+    return f"{topology}.control"
+
+
 def policy_topics(processor: Processor) -> tuple[str, ...]:
     """Every derived topic of a processor: its retry tiers, dead letter and replay topic."""
     group = processor.group_id

@@ -8,7 +8,15 @@ from typing import Final
 
 from penstock.errors import Problem
 from penstock.topology.connector_options import SourceOptions
-from penstock.topology.derived import cursors_topic, dead_letter_topic, policy_topics, progress_topic, retry_prefix
+from penstock.topology.derived import (
+    control_topic,
+    cursors_topic,
+    dead_letter_topic,
+    policy_topics,
+    progress_topic,
+    retry_prefix,
+    runs_topic,
+)
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Topology
 from penstock.topology.wording import did_you_mean, quoted
@@ -108,7 +116,7 @@ def _no_such_topic(topology: Topology, marks: Marks, mark: Mark, topic: str, der
 def _derived_sources(topology: Topology) -> frozenset[str]:
     """Derived topics that a processor may read, when they are declared without partitions."""
     letters = {dead_letter_topic(processor.group_id) for processor in topology.processors.values()}
-    return frozenset({*letters, progress_topic(topology.name)})
+    return frozenset({*letters, progress_topic(topology.name), runs_topic(topology.name)})
 
 
 def _named_twice(topology: Topology, marks: Marks) -> Iterator[Problem]:
@@ -162,8 +170,8 @@ def _collisions(topology: Topology, marks: Marks) -> Iterator[Problem]:
 
 def _derived(topology: Topology) -> Iterator[tuple[str, str]]:
     """Every derived topic name, reserved ones too, and who makes it. Those of two groups differ as their groups do."""
-    yield progress_topic(topology.name), "the topology"
-    yield cursors_topic(topology.name), "the topology"
+    for shared in (progress_topic, cursors_topic, runs_topic, control_topic):
+        yield shared(topology.name), "the topology"
     for source in topology.connectors.values():
         if isinstance(source, SourceOptions):
             yield dead_letter_topic(source.group_id), f"connector {source.name}"

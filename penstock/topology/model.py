@@ -149,7 +149,7 @@ class Defaults:
 
 @dataclass(frozen=True, kw_only=True)
 class InternalTopics:
-    """The derived topics: retry, dead letter, replay, progress. Else they are as the first source is."""
+    """The derived topics: retry, dead letter, replay, progress, runs, control. Else they are as the first source is."""
 
     replication_factor: int | None = option("count", "Replicas of derived topics.", default=None, least=1)
     configs: Mapping[str, str] = option("settings", "Topic settings, Kafka's own names.", factory=dict)
@@ -177,6 +177,31 @@ class SchemaRegistry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Runs:
+    """The record of what ran: one entry per attempt in `<name>.runs`, best effort, never in the way of the work."""
+
+    enabled: bool = option("flag", "false: no records, and no topic.", default=True)
+    retention: float = option("duration", "How long the topic keeps them.", default=604800.0, least=60)
+    sample: float = option(
+        "number",
+        "Share of the chains of events whose attempts are recorded; failed and costly attempts always are.",
+        default=1.0,
+        least=0,
+        most=1,
+    )
+    rate: int = option(
+        "count",
+        "Attempts a second and worker that are recorded though they simply went well; more are left out, and counted.",
+        default=2000,
+        least=0,
+    )
+    payloads: bool = option("flag", "Keep the data of the event with each attempt (up to 16 KiB).", default=False)
+    mask: tuple[str, ...] = option(
+        "texts", "Paths in the data whose values are not kept.", default=(), example="[card.number, customer.email]"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Topology:
     """The whole file.
 
@@ -199,6 +224,7 @@ class Topology:
     schema_registry: SchemaRegistry | None = option(
         "section", "Where schemas are registered; absent: they are files only.", default=None, section=SchemaRegistry
     )
+    runs: Runs = option("section", "The record of what ran.", factory=Runs, section=Runs)
     topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
     processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)
     connectors: Mapping[str, ConnectorOptions] = option("connectors", "Connectors by name.", factory=dict)

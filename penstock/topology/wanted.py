@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.topology.connector_options import SourceOptions
-from penstock.topology.derived import cursors_topic, dead_letter_topic, policy_topics, progress_topic, replay_topic
+from penstock.topology.derived import (
+    control_topic,
+    cursors_topic,
+    dead_letter_topic,
+    policy_topics,
+    progress_topic,
+    replay_topic,
+    runs_topic,
+)
 from penstock.topology.lint_kafka import HEADROOM, integer, largest_message
 from penstock.topology.model import Processor, Topic, Topology
 
 WEEK_MS: Final = 7 * 86_400_000
-PROGRESS_PARTITIONS: Final = 3
+SHARED_PARTITIONS: Final = 3  # of progress and runs
 _FOREVER: Final = "-1"
 
 
@@ -22,7 +30,7 @@ class WantedTopic:
 
     `partitions` None: as many as the largest of `partitions_like` has, known only live. `replication_factor` None:
     as `like` has live, else the broker's default. `like` is the first source of a derived topic, `sources` are all
-    of them; `owner` is the processor it belongs to, '' for declared topics and progress.
+    of them; `owner` is the processor it belongs to, '' for declared and shared topics.
     """
 
     name: str
@@ -38,7 +46,7 @@ class WantedTopic:
 
 def wanted_topics(topology: Topology) -> tuple[WantedTopic, ...]:
     """Declared topics that have `partitions`, then those derived of processors, of sources, and of the whole."""
-    return (*_declared(topology), *_derived(topology), *_of_sources(topology), *_progress(topology))
+    return (*_declared(topology), *_derived(topology), *_of_sources(topology), *_shared(topology))
 
 
 def _declared(topology: Topology) -> Iterator[WantedTopic]:
@@ -74,26 +82,30 @@ def _derived(topology: Topology) -> Iterator[WantedTopic]:
             )
 
 
-def _progress(topology: Topology) -> Iterator[WantedTopic]:
+def _shared(topology: Topology) -> Iterator[WantedTopic]:
+    """What all processors have in common: progress, runs, control."""
     processors = [processor for processor in topology.processors.values() if processor.topics]
     if not processors:
         return
     like = processors[0].topics[0]
     first = topology.topics.get(like)
-    configs = {
-        **_durability(first),
-        "retention.ms": str(WEEK_MS),
-        **topology.internal_topics.configs,
-        "cleanup.policy": "delete",
-    }
-    yield WantedTopic(
-        name=progress_topic(topology.name),
-        partitions=PROGRESS_PARTITIONS,
-        replication_factor=_replication(topology, first),
-        configs=configs,
-        derived=True,
-        like=like,
-    )
+    base = {**_durability(first), **topology.internal_topics.configs}
+    week = {"retention.ms": str(WEEK_MS), **base, "cleanup.policy": "delete"}
+    kept = {**week, "retention.ms": str(round(topology.runs.retention * 1000))}
+    shapes = [
+        (progress_topic(topology.name), SHARED_PARTITIONS, week),
+        *([(runs_topic(topology.name), SHARED_PARTITIONS, kept)] if topology.runs.enabled else []),
+        (control_topic(topology.name), 1, {**base, "cleanup.policy": "compact"}),
+    ]
+    for name, partitions, configs in shapes:
+        yield WantedTopic(
+            name=name,
+            partitions=partitions,
+            replication_factor=_replication(topology, first),
+            configs=configs,
+            derived=True,
+            like=like,
+        )
 
 
 def _of_sources(topology: Topology) -> Iterator[WantedTopic]:

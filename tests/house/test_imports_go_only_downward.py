@@ -25,7 +25,7 @@ FLOORS = (
     ("rules", ("topology", "schema", "broker")),
     ("keepers", ("broker.kafka", "broker.in_memory")),
     ("engine", ("engine",)),
-    ("around", ("publisher", "dead_letter", "connectors", "memory", "agents")),
+    ("around", ("publisher", "dead_letter", "runs", "control", "connectors", "memory", "agents")),
     ("deploy", ("deploy",)),
     ("service", ("service",)),
     ("faces", ("cli", "console", "local_kafka", "testing", "extensions", "__main__")),

@@ -37,3 +37,9 @@ def work() -> Callable[..., Any]:
         return run_topology(topology, scenario, handlers={"work": handler}, workers=workers, seed=seed, faults=faults)
 
     return run
+
+
+@pytest.fixture
+def topology_of() -> Callable[..., Topology]:
+    """`topology_of(**processor_changes)`: the topology alone."""
+    return one_processor

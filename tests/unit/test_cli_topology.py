@@ -88,7 +88,7 @@ def test_plan_shows_what_would_be_made(shell):
     assert done.exit_code == 0
     assert "+ tickets  2 partitions\n" in done.stdout
     assert "+ desk.triage.dlt  1 partitions  (triage)\n" in done.stdout
-    assert "Plan: 9 topic(s) to create." in done.stdout
+    assert "Plan: 11 topic(s) to create." in done.stdout
     assert shell("plan", "--exit-code").exit_code == 2
 
 

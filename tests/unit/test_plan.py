@@ -62,12 +62,14 @@ def test_an_empty_cluster_gets_every_declared_and_derived_topic():
         "desk.triage.dlt": 1,
         "desk.triage.replay": 4,
         "desk.progress": 3,
+        "desk.runs": 3,
+        "desk.control": 1,
     }
     assert plan.groups[0].retry_topics == ("desk.triage.retry.5s", "desk.triage.retry.30s")
     assert plan.has_changes
     assert not plan.problems
     steps = applied(kept, plan)
-    assert [step.result for step in steps] == ["done"] * 7
+    assert [step.result for step in steps] == ["done"] * 9
     assert [step.what.split(":")[0] for step in steps[:2]] == ["tickets", "answers"], "sources come first"
 
 
@@ -147,7 +149,13 @@ def test_a_topic_that_is_neither_there_nor_described_is_a_problem_and_so_is_what
         "desk.triage.retry.30s",
         "desk.triage.replay",
     ]
-    assert {topic.topic for topic in plan.creates} == {"answers", "desk.triage.dlt", "desk.progress"}
+    assert {topic.topic for topic in plan.creates} == {
+        "answers",
+        "desk.triage.dlt",
+        "desk.progress",
+        "desk.runs",
+        "desk.control",
+    }
 
 
 def test_derived_topics_follow_a_source_that_others_made():
@@ -259,7 +267,7 @@ def test_a_step_that_fails_does_not_stop_the_others():
     kept = broker()
     steps = asyncio.run(apply(plan_of(kept), Stubborn(kept.admin()), lambda step: None))
     assert Step("answers: not created", "failed", "not authorised") in steps
-    assert sum(step.result == "done" for step in steps) == 6
+    assert sum(step.result == "done" for step in steps) == 8
     more = plan_of(kept, TEXT.replace("partitions: 4", "partitions: 8").replace("3600000", "7200000"))
     steps = asyncio.run(apply(more, Stubborn(kept.admin()), lambda step: None))
     assert [step.result for step in steps if "partitions" in step.what and "→" in step.what] == ["failed"] * 4

@@ -42,6 +42,8 @@ def test_a_processor_implies_its_retry_tiers_dead_letters_and_replay():
         "shop.ship.dlt",
         "shop.ship.replay",
         "shop.progress",
+        "shop.runs",
+        "shop.control",
     ]
 
 
@@ -109,6 +111,14 @@ def test_progress_is_one_topic_of_the_whole_topology():
 
     assert (progress.partitions, progress.owner, progress.like, progress.derived) == (3, "", "orders", True)
     assert progress.configs["retention.ms"] == "604800000"
+
+
+def test_runs_are_kept_a_week_unless_said_otherwise_and_control_is_compacted():
+    topics = wanted()
+
+    assert topics["shop.runs"].configs["retention.ms"] == "604800000"
+    assert topics["shop.control"].configs["cleanup.policy"] == "compact"
+    assert topics["shop.control"].partitions == 1
 
 
 def test_without_processors_nothing_is_derived():

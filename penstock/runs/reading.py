@@ -1,0 +1,146 @@
+"""Reads the record of what ran: the newest attempts that filters mean, in memory that does not grow with the log."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from penstock.broker.contract import Broker
+from penstock.errors import TopicMissing
+from penstock.record import Record, TopicPartition
+from penstock.runs import fields
+from penstock.runs.decoding import RanAttempt, opened, ran_attempt
+from penstock.topology.derived import runs_topic
+from penstock.topology.model import Topology
+
+FAILED: Final = frozenset({"retried", "dead_lettered"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilters:
+    """Which attempts are meant; None asks for nothing. `since` and `until` bound the start, in epoch ms.
+
+    `id` is a run id, an event id or a correlation id. `slowest` sorts by run time instead of by start.
+    """
+
+    failed: bool = False
+    outcome: str | None = None
+    processor: str | None = None
+    key: str | None = None
+    type: str | None = None
+    fingerprint: str | None = None
+    since: int | None = None
+    until: int | None = None
+    id: str | None = None
+    slowest: bool = False
+    limit: int = 100
+
+    def match(self, head: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+        """Whether an attempt, as it stands in its batch, is meant."""
+        get = found.get
+        return (
+            (not self.failed or get(fields.OUTCOME) in FAILED)
+            and self.outcome in {None, get(fields.OUTCOME)}
+            and self.processor in {None, head.get(fields.PROCESSOR)}
+            and self.key in {None, get(fields.KEY)}
+            and self.type in {None, get(fields.TYPE)}
+            and (self.fingerprint is None or self.fingerprint == get(fields.ERROR, {}).get("fingerprint"))
+            and (self.since is None or get(fields.STARTED, 0) >= self.since)
+            and (self.until is None or get(fields.STARTED, 0) < self.until)
+            and (self.id is None or self.id in (get(fields.RUN), get(fields.EVENT), get(fields.CORRELATION)))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRuns:
+    """`attempts`, newest first (or slowest); `matched` counts all that were meant, `read` all that were looked at.
+
+    `unreadable` are batches that are none, or were written by another version of penstock.
+    """
+
+    attempts: tuple[RanAttempt, ...]
+    matched: int
+    read: int
+    unreadable: int
+
+
+@dataclass
+class Scan:
+    """What a scan saw beside the attempts it gave."""
+
+    read: int = 0
+    unreadable: int = 0
+    matched: int = field(default=0)
+
+
+async def list_runs(topology: Topology, broker: Broker, filters: RunFilters) -> FoundRuns:
+    """The newest attempts that are meant, `filters.limit` at most. Raises TopicMissing, BrokerUnavailable."""
+    kept: list[tuple[float, int, RanAttempt]] = []
+    scan = Scan()
+    order = itertools.count()
+    async with aclosing(scan_runs(topology, broker, filters.match, since=filters.since, scan=scan)) as attempts:
+        async for attempt in attempts:
+            rank = attempt.duration if filters.slowest else attempt.started
+            entry = (rank, next(order), attempt)
+            if len(kept) < filters.limit:
+                heapq.heappush(kept, entry)
+            else:
+                heapq.heappushpop(kept, entry)
+    newest = tuple(attempt for _, _, attempt in sorted(kept, key=lambda entry: entry[:2], reverse=True))
+    return FoundRuns(newest, scan.matched, scan.read, scan.unreadable)
+
+
+async def scan_runs(
+    topology: Topology,
+    broker: Broker,
+    match: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
+    *,
+    since: int | None = None,
+    scan: Scan | None = None,
+) -> AsyncGenerator[RanAttempt, None]:
+    """Every attempt that `match` (head of the batch, attempt) means, of what is there now, in no particular order."""
+    seen = scan or Scan()
+    ranges = await stretch(topology, broker, since)
+    async with aclosing(broker.reader().scan(ranges)) as records:
+        async for record in records:
+            batch = opened(record)
+            if batch is None:
+                seen.unreadable += 1
+                continue
+            head, attempts = batch
+            seen.read += len(attempts)
+            for found in attempts:
+                if match(head, found):
+                    seen.matched += 1
+                    yield ran_attempt(head, found)
+
+
+async def stretch(topology: Topology, broker: Broker, since: int | None) -> Mapping[TopicPartition, tuple[int, int]]:
+    """The part of the topic that must be read. Raises TopicMissing, in words that say why there may be none."""
+    topic = runs_topic(topology.name)
+    admin = broker.admin()
+    described = (await admin.topics([topic])).get(topic)
+    if described is None:
+        why = "the topology turns it off: runs: { enabled: false }" if not topology.runs.enabled else ""
+        raise TopicMissing(f"there is no record of runs: no topic {topic}", why or "`penstock apply` creates it")
+    partitions = [TopicPartition(topic, number) for number in range(described.partitions)]
+    ends = await admin.ends(partitions)
+    starts: Mapping[TopicPartition, int] = {}
+    if since is not None:  # records are written after the attempt, so its time bounds where it can stand
+        starts = await admin.offsets_at(partitions, since)
+    return {at: (max(starts.get(at, end.low), end.low), end.high) for at, end in ends.items()}
+
+
+async def tail_runs(topology: Topology, broker: Broker) -> AsyncGenerator[tuple[Record, tuple[RanAttempt, ...]], None]:
+    """Attempts as their records arrive, batch by batch, from now on; never ends by itself. Raises TopicMissing."""
+    await stretch(topology, broker, None)
+    async with aclosing(broker.reader().tail([runs_topic(topology.name)])) as records:
+        async for record in records:
+            batch = opened(record)
+            if batch is not None:
+                head, attempts = batch
+                yield record, tuple(ran_attempt(head, found) for found in attempts)
