@@ -19,6 +19,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "lint": ("topology", "lint", "Check the topology file; needs no broker."),
     "plan": ("topology", "plan", "Show what apply would change in the cluster."),
     "apply": ("topology", "apply", "Create and change topics as the topology says; deletes nothing."),
+    "schemas": ("schemas", "schemas", "Schemas of event types: check a change, record it, list them."),
     "run": ("processes", "run", "Run one worker of one processor."),
     "up": ("processes", "up", "Run the workers of all processors under one supervisor."),
     "ps": ("groups", "ps", "Workers on this host, and the members of each group."),

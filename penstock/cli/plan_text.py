@@ -54,6 +54,8 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     for change in plan.changes:
         before = "unset" if change.before is None else change.before
         yield f"~ {change.topic}  {change.key}: {before} → {change.after}", "warn"
+    for one in plan.schemas:
+        yield f"+ schema of {one.type}  registered under {one.subject}", "good"
     for ask in plan.sessions:
         yield f"? {ask.group}  session timeout {spell(ask.before)} → {spell(ask.after)}, where the broker allows it", ""
     for kept in plan.kept:
@@ -76,5 +78,6 @@ def _summary(plan: Plan) -> str:
         (len(plan.creates), "topic(s) to create"),
         (len(plan.additions), "topic(s) get partitions"),
         (len(plan.changes), "setting(s) to change"),
+        (len(plan.schemas), "schema(s) to register"),
     )
     return "Plan: " + ", ".join(f"{count} {what}" for count, what in parts if count) + "."

@@ -150,8 +150,10 @@ def _carry_out(door: doors.Doors, path: Path, found: Plan, form: str) -> tuple[S
         if form == "table":
             plan_text.show_step(step)
 
+    topology = door.topology(path)
+
     async def carried(broker: Broker) -> tuple[Step, ...]:
         await applying.check_current(found, broker.admin())
-        return await applying.apply(found, broker.admin(), report)
+        return await applying.apply(found, broker.admin(), report, topology.schema_registry)
 
-    return door.ask(door.topology(path), carried)
+    return door.ask(topology, carried)

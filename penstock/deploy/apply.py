@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,9 +10,11 @@ from typing import Literal
 
 from penstock.broker.contract import Admin, NewTopic
 from penstock.deploy.observe import observe
-from penstock.deploy.plan import ChangeConfig, CreateTopic, Plan
+from penstock.deploy.plan import ChangeConfig, CreateTopic, Plan, RegisterSchema
 from penstock.durations import spell
 from penstock.errors import BrokerError, PenstockError
+from penstock.schema.registry import Registry
+from penstock.topology.model import SchemaRegistry
 
 Result = Literal["done", "failed", "refused"]
 
@@ -43,8 +46,8 @@ async def check_current(plan: Plan, admin: Admin) -> None:
         )
 
 
-async def apply(plan: Plan, admin: Admin, report: Report) -> tuple[Step, ...]:
-    """Carry the plan out in its order: topics, partitions, settings, sessions. Raises BrokerUnavailable at once.
+async def apply(plan: Plan, admin: Admin, report: Report, registry: SchemaRegistry | None = None) -> tuple[Step, ...]:
+    """Carry the plan out in its order: topics, partitions, settings, schemas, sessions. Raises BrokerUnavailable.
 
     Each step is reported as it ends. Topics come before partitions and settings, sources before what derives from
     them, so that stopping anywhere leaves a cluster that a new plan completes.
@@ -63,6 +66,8 @@ async def apply(plan: Plan, admin: Admin, report: Report) -> tuple[Step, ...]:
         what = f"{topic}: " + ", ".join(f"{one.key} = {one.after}" for one in changes)
         values: dict[str, str | None] = {one.key: one.after for one in changes}
         await _try(what, lambda t=topic, v=values: admin.alter_configs(t, v), ended)  # type: ignore[misc]
+    if plan.schemas and registry is not None:
+        await asyncio.to_thread(_register, plan.schemas, Registry(registry), ended)
     for ask in plan.sessions:
         reason = await admin.set_group_session_timeout(ask.group, ask.after)
         what = f"{ask.group}: session timeout {spell(ask.before)} → {spell(ask.after)}"
@@ -80,6 +85,17 @@ async def _create(topics: Iterable[CreateTopic], admin: Admin, ended: Report) ->
         what = f"{topic.topic}: created with {topic.partitions} partitions"
         reason = refused.get(topic.topic, "")
         ended(Step(what if not reason else f"{topic.topic}: not created", "failed" if reason else "done", reason))
+
+
+def _register(schemas: Iterable[RegisterSchema], registry: Registry, ended: Report) -> None:
+    for one in schemas:
+        what = f"{one.subject}: schema of {one.type} registered"
+        try:
+            number = registry.register(one.subject, one.language, one.text)
+        except PenstockError as error:
+            ended(Step(what, "failed", str(error)))
+        else:
+            ended(Step(f"{what} as {number}", "done"))
 
 
 async def _try(what: str, act: Callable[[], Awaitable[None]], ended: Report) -> None:

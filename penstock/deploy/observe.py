@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from penstock.broker.contract import Admin, TopicDescription
 from penstock.deploy.difference import LARGEST, compare, undescribed
 from penstock.deploy.frontier import position_of
 from penstock.deploy.plan import AskSession, Draining, GroupOutlook, Observed, ObservedTopic, Plan
+from penstock.deploy.schemas import outlook
+from penstock.schema.registry import Registry
 from penstock.topology.derived import retry_prefix, retry_tiers, retry_topic
 from penstock.topology.model import Topology
 from penstock.topology.wanted import WantedTopic, wanted_topics
@@ -21,17 +24,20 @@ async def make_plan(topology: Topology, admin: Admin) -> Plan:
     observed = await observe(admin, _looked_at(topology, wanted, retries))
     difference = compare(topology, wanted, observed.topics)
     names = {topic.name for topic in wanted}
+    registry = Registry(topology.schema_registry) if topology.schema_registry else None
+    schemas, refusals = await asyncio.to_thread(outlook, topology, registry) if registry else outlook(topology, None)
     return Plan(
         topology=topology.name,
         observed=observed,
         creates=tuple(difference.creates),
         additions=tuple(difference.additions),
         changes=tuple(difference.changes),
+        schemas=schemas,
         sessions=await _sessions(topology, admin),
         kept=tuple(difference.kept),
         draining=await _draining({name: group for name, group in retries.items() if name not in names}, admin),
         groups=await _groups(topology, admin, everything),
-        problems=tuple(difference.problems),
+        problems=(*difference.problems, *refusals),
     )
 
 

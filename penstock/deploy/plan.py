@@ -97,6 +97,16 @@ class ChangeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterSchema:
+    """A schema to register, `text` in its `language` (AVRO or JSON)."""
+
+    subject: str
+    type: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskSession:
     """A group's KIP-848 session timeout, in seconds, to be asked of the broker; it may refuse."""
 
@@ -140,7 +150,8 @@ class GroupOutlook:
 class Plan:
     """Everything `apply` will do, and what was seen when this was decided.
 
-    `problems` are wishes that cannot be met (a topic that is neither there nor described). Sessions are asked for
+    `problems` are wishes that cannot be met (a topic that is neither there nor described, a schema whose change would
+    break consumers: none is registered then). Sessions are asked for
     but count as no change: a broker that refuses them would make every later plan look unfinished.
     """
 
@@ -149,6 +160,7 @@ class Plan:
     creates: tuple[CreateTopic, ...] = ()
     additions: tuple[AddPartitions, ...] = ()
     changes: tuple[ChangeConfig, ...] = ()
+    schemas: tuple[RegisterSchema, ...] = ()
     sessions: tuple[AskSession, ...] = ()
     kept: tuple[Kept, ...] = ()
     draining: tuple[Draining, ...] = ()
@@ -157,8 +169,8 @@ class Plan:
 
     @property
     def has_changes(self) -> bool:
-        """Whether apply would change a topic."""
-        return bool(self.creates or self.additions or self.changes)
+        """Whether apply would change a topic or register a schema."""
+        return bool(self.creates or self.additions or self.changes or self.schemas)
 
     @property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ _SECTIONS: Final[Mapping[str, type]] = {
     "creates": steps.CreateTopic,
     "additions": steps.AddPartitions,
     "changes": steps.ChangeConfig,
+    "schemas": steps.RegisterSchema,
     "sessions": steps.AskSession,
     "kept": steps.Kept,
     "draining": steps.Draining,

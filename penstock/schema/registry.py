@@ -79,6 +79,26 @@ class Registry:
         except Exception as error:  # the HTTP library's own errors: its name changes between releases
             raise RegistryAway(self.section.url, f"{type(error).__name__}: {error}") from error
 
+    def ask_known(self, question: Callable[[Any], Any]) -> Any:
+        """As `ask`; None where the registry does not know what is asked about. Raises PenstockError for a refusal."""
+        from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+        try:
+            return self.ask(question)
+        except SchemaRegistryError as error:
+            if error.http_status_code == _GONE:
+                return None
+            raise PenstockError(
+                f"the schema registry refuses: {error}", f"it was asked at {self.section.url}"
+            ) from None
+
+    def register(self, subject: str, language: str, text: str) -> int:
+        """Register a schema and give its number; the same again changes nothing. Blocks; raises PenstockError."""
+        from confluent_kafka.schema_registry import Schema as Stated
+
+        found = self.ask_known(lambda client: client.register_schema(subject, Stated(text, language)))
+        return int(found)
+
     @staticmethod
     def stated(schema: Schema) -> Any:
         """The schema as the client wants it."""

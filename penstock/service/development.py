@@ -33,7 +33,10 @@ async def apply_topology(topology: Topology, say: Callable[[str], None]) -> None
     try:
         plan = await make_plan(topology, broker.admin())
         steps = await apply(
-            plan, broker.admin(), lambda step: say(f"{step.what} ({step.result}) {step.reason}".rstrip())
+            plan,
+            broker.admin(),
+            lambda step: say(f"{step.what} ({step.result}) {step.reason}".rstrip()),
+            topology.schema_registry,
         )
     finally:
         await broker.close()

@@ -14,6 +14,7 @@ The engine is the real one; only the log and the clock are not. Handlers may be 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -75,6 +76,7 @@ def run_topology(
     scenario or a worker raises.
     """
     declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
+    declared = dataclasses.replace(declared, schema_registry=None)  # in virtual time no outside server answers
 
     async def main(clock: VirtualClock) -> T:
         app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
