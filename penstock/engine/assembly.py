@@ -13,6 +13,7 @@ from penstock.broker.contract import Broker, GroupMember, GroupSettings, Produce
 from penstock.clock import Clock
 from penstock.engine.assignment import Assignment
 from penstock.engine.attempt import Surroundings
+from penstock.engine.batch import in_batches
 from penstock.engine.committer import Committer
 from penstock.engine.counters import Counters
 from penstock.engine.dispatch import Dispatch
@@ -81,6 +82,8 @@ async def build(
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
     ground = await _ground(topology, processor, broker, clock, client_id, counters or Counters())
+    if processor.batch is not None:
+        handler = in_batches(handler, processor, clock.monotonic)
     executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)
     return Worker(_parts(ground, handler, executor), clock, observe, recorder)
 

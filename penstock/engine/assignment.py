@@ -82,7 +82,8 @@ class Assignment:
         delay = retry_delay(group, topic)
         own = delay is not None or topic == replay_topic(group)
         self._epoch += 1
-        lanes = Lanes(self._processor.ordering, self._dispatch.queue_for(own=own))
+        ordering = "none" if self._processor.batch else self._processor.ordering  # batches keep the order themselves
+        lanes = Lanes(ordering, self._dispatch.queue_for(own=own))
         foreign: list[str] = []
         state = PartitionState(one, self._epoch, lanes, delay, own=own, foreign=foreign)
         if foreign:

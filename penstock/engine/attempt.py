@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from penstock import headers as wire
 from penstock.clock import Clock
 from penstock.engine.counters import Counters
+from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
 from penstock.engine.trail import StepUnderWay, Trail, Usage
 from penstock.event import AnyEvent
@@ -56,6 +57,16 @@ class Attempt:
     def attempt(self) -> int:
         """See Context."""
         return self._run.attempts + 1
+
+    @property
+    def partition(self) -> PartitionState:
+        """Where its record was taken from, in this epoch."""
+        return self._run.partition
+
+    def begin_again(self) -> None:
+        """The same attempt from its start: what it has emitted is forgotten, its time begins now."""
+        self.emitted = ()
+        self._run.started = self._shared.clock.monotonic()
 
     @property
     def deadline(self) -> float:

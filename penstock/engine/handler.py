@@ -44,7 +44,8 @@ class Yields:
 class Handler:
     """A handler ready to run. `data_type` is T of `Event[T]`, None where it is not said.
 
-    `threaded`: it runs on a thread, where cancelling does not reach it.
+    `threaded`: it runs on a thread, where cancelling does not reach it. `timeout`: seconds of one run where that is
+    not the processor's.
     """
 
     call: Call
@@ -52,6 +53,7 @@ class Handler:
     close: Callable[[], Awaitable[None]]
     data_type: Any = None
     threaded: bool = False
+    timeout: float | None = None
 
 
 def load(topology: Topology, processor: Processor) -> Handler:
@@ -121,6 +123,9 @@ def adapt(found: Any, processor: Processor) -> Handler:
     call: Call
     threads: ThreadPoolExecutor | None = None
     if inspect.isasyncgenfunction(function):
+        if processor.batch is not None:
+            hint = "return a list with one value per event, or remove `batch`"
+            raise HandlerError(f"handler {processor.handler!r} yields, and is given batches", hint)
         call = _generator(target, two=two)
     elif inspect.iscoroutinefunction(function):
         call = target if two else lambda event, _ctx: target(event)
@@ -234,6 +239,8 @@ def _data_type(function: Any, processor: Processor) -> Any:
                 f"handler {processor.handler!r} takes {annotation}, which cannot be resolved: {error}",
                 "import the type at the top of the module, not under TYPE_CHECKING",
             ) from error
+    if processor.batch is not None and get_origin(annotation) is list:
+        annotation = get_args(annotation)[0]  # list[Event[T]]
     return get_args(annotation)[0] if get_origin(annotation) is Event else None
 
 

@@ -52,7 +52,11 @@ class Worker:
         self._committer = parts.committer
         self._execute = parts.executor.execute
         self._deadlines = Deadlines(
-            parts.dispatch, parts.processor.timeout, clock.monotonic, parts.counters, again=not parts.handler.threaded
+            parts.dispatch,
+            parts.handler.timeout or parts.processor.timeout,
+            clock.monotonic,
+            parts.counters,
+            again=not parts.handler.threaded,
         )
         parts.switch.steps = self
         parts.committer.on_brake = parts.intake.review

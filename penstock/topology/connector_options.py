@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar
 
-from penstock.topology.model import Processor, Retry
+from penstock.topology.model import Batch, Processor, Retry
 from penstock.topology.option import option, same
 
 
@@ -66,6 +66,7 @@ class SinkOptions(ConnectorOptions):
     timeout: float = same(Processor, "timeout")
     expires_after: float | None = same(Processor, "expires_after")
     retry: Retry = same(Processor, "retry")
+    batch: Batch | None = same(Processor, "batch")
 
 
 def processor_of(sink: SinkOptions) -> Processor:

@@ -27,6 +27,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         yield from _loops(processor, marks)
         yield from _interpreter(topology, processor, marks)
         yield from _grace(topology, processor, marks)
+        yield from _batch(processor, marks)
 
 
 def _said(marks: Marks, processor: Processor, *keys: str) -> Mark:
@@ -116,3 +117,18 @@ def _grace(topology: Topology, processor: Processor, marks: Marks) -> Iterator[P
         )
         mark = _said(marks, processor, "stop_grace_period")
         yield marks.problem(mark, message, f"at most {spell(most)}, or raise max.poll.interval.ms under kafka:")
+
+
+def _batch(processor: Processor, marks: Marks) -> Iterator[Problem]:
+    batch = processor.batch
+    if batch is None or not _sound(marks, processor, "batch"):
+        return
+    mark = _said(marks, processor, "batch")
+    if batch.max_records > processor.concurrency and _sound(marks, processor, "concurrency"):
+        message = f"batch.max_records is {batch.max_records}, but only {processor.concurrency} events run at once"
+        yield marks.problem(mark, message, "raise concurrency to it, or to twice as much for two calls at once")
+    if processor.ordering == "partition":
+        message = "with ordering: partition one event of a partition runs at a time: there is never a batch"
+        yield marks.problem(mark, message, "use ordering: key or none")
+    if processor.retry.preserve_order and _sound(marks, processor, "retry"):
+        yield marks.problem(mark, "batch and retry.preserve_order do not go together", "remove one")

@@ -83,6 +83,18 @@ class Topic:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Many events in one call: the handler is given a list of events, and a list of their contexts.
+
+    It fails as a whole; then it is halved until the bad record stands alone, and only that one is retried. A record
+    that is put off leaves its lane, as one that is retried does.
+    """
+
+    max_records: int = option("count", "Events of one call, at most.", default=100, least=1, most=10_000)
+    max_wait: float = option("duration", "How long the first of them waits for more.", default=1.0, least=0.001)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Processor:
     """One agent type: a handler and how it is run. Its workers form one consumer group."""
 
@@ -122,6 +134,9 @@ class Processor:
         least=0.001,
     )
     retry: Retry = option("section", "Failure.", factory=Retry, section=Retry)
+    batch: Batch | None = option(
+        "section", "Events by the list; `concurrency` counts events, not calls.", default=None, section=Batch
+    )
     threads: int = option("count", "Threads for plain `def` handlers.", default=32, least=1, most=1000)
     stop_grace_period: float = option(
         "duration", "How long a drain lets running attempts finish.", default=30.0, least=0

@@ -231,6 +231,15 @@ connectors: { c: { path: d }, e: f }
 >>> 2:15: connector "c" has no type (write { type: http_source, ... })
 >>> 2:31: connector "e" has no type (write { type: http_source, ... })
 
+## batch
+name: a
+topics: { t: {} }
+processors:
+  p: { handler: 'a:b', topics: [t], batch: { max_records: 500 }, ordering: partition, retry: { preserve_order: true, backoff: { max: 1m } } }
+>>> 4:44: batch and retry.preserve_order do not go together (remove one)
+>>> 4:44: batch.max_records is 500, but only 100 events run at once (raise concurrency to it, or to twice as much for two calls at once)
+>>> 4:44: with ordering: partition one event of a partition runs at a time: there is never a batch (use ordering: key or none)
+
 ## connector type
 name: a
 connectors: { c: { type: http_sauce, path: d }, e: { type: nothing } }
