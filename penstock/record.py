@@ -31,6 +31,16 @@ class Position(NamedTuple):
         return f"{self.topic}/{self.partition}@{self.offset}"
 
 
+def parse_position(text: str) -> Position | None:
+    """The position that `str(position)` wrote, `topic/partition@offset`; None for anything else."""
+    topic, slash, place = text.rpartition("/")
+    partition, at, offset = place.partition("@")
+    numbers = partition + offset
+    if not (topic and slash and at and partition and offset and numbers.isascii() and numbers.isdigit()):
+        return None
+    return Position(topic, int(partition), int(offset))
+
+
 class Record:
     """One record as the log holds it: bytes, never decoded here.
 

@@ -60,7 +60,7 @@ def filters_of(group_id: str, asked: Mapping[str, Any]) -> Filters:
 
 def position_of(group_id: str, said: str) -> Position:
     """`topic/0@12`, `0@12` or `12`. A usage error for anything else."""
-    from penstock.dead_letter.ranges import parse_position
+    from penstock.record import parse_position
     from penstock.topology.derived import dead_letter_topic
 
     topic = dead_letter_topic(group_id)

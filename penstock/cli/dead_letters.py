@@ -23,13 +23,17 @@ from penstock.cli.replaying import (
     moment,
     processor_of,
 )
+from penstock.cli.trace_text import print_trace, trace_view
 
 if TYPE_CHECKING:
     from penstock.broker.contract import Broker
     from penstock.dead_letter.entries import DeadLetter
+    from penstock.dead_letter.handled import Mark
     from penstock.dead_letter.ranges import Point
     from penstock.dead_letter.selection import Selection
     from penstock.dead_letter.settling import Result
+    from penstock.record import Position
+    from penstock.runs.trace import Trace
     from penstock.schema.envelope import Opener
     from penstock.topology.model import Processor, Topology
 
@@ -90,16 +94,35 @@ def show(ctx: click.Context, position: str, path: Path, form: str, name: str | N
     topology = door.topology(path)
     processor = processor_of(topology, name)
     at = position_of(processor.group_id, position)
-    found = door.ask(topology, lambda broker: look(broker, processor.group_id, at, declared_types(topology)))
+
+    async def looked(broker: Broker) -> tuple[DeadLetter, tuple[Mark, ...], Trace | str] | None:
+        there = await look(broker, processor.group_id, at, declared_types(topology))
+        return None if there is None else (*there, await _chain(broker, topology, at))
+
+    found = door.ask(topology, looked)
     if found is None:
         raise PenstockError(f"there is no entry at {at}", "`penstock dlt ls` lists what waits; older ones were purged")
-    letter, marks = found
+    letter, marks, chain = found
     opener = _opener(topology, processor)
     command = replay_command(letter, processor.name, str(path))
     if form == "table":
         page(letter, marks, opener, command)
+        say("")
+        say(chain) if isinstance(chain, str) else print_trace(chain)
     else:
-        structured(details(letter, marks, opener, command), form)
+        traced = None if isinstance(chain, str) else trace_view(chain)
+        structured({**details(letter, marks, opener, command), "trace": traced}, form)
+
+
+async def _chain(broker: Broker, topology: Topology, at: Position) -> Trace | str:
+    """The trace of an entry, or why there is none: the entry is shown all the same."""
+    from penstock.errors import TopicMissing
+    from penstock.runs.trace import NoTrace, trace
+
+    try:
+        return await trace(topology, broker, str(at))
+    except (NoTrace, TopicMissing) as error:
+        return f"no trace: {error.message}"
 
 
 @dlt.command()

@@ -26,6 +26,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "send": ("events", "send", "Send events to a topic."),
     "tap": ("events", "tap", "Watch the events of a topic, live."),
     "runs": ("runs", "runs", "What ran: attempts, how long they took, why they failed, what they cost."),
+    "trace": ("trace", "trace_", "Follow one event, run or position up and down through everything it led to."),
     "dlt": ("dead_letters", "dlt", "List, show, replay and discard dead letters."),
     "replay": ("replay", "replay", "Run events of a topic again, from the log."),
     "groups": ("groups", "groups", "Consumer groups: state, lag, true backlog, oldest event."),

@@ -73,7 +73,7 @@ def show(ctx: click.Context, run_id: str, path: Path, form: str) -> None:
     attempts = [one for one in found.attempts if run_id in (one.run_id, one.event_id)]
     if not attempts:
         raise PenstockError(
-            f"no run {run_id} is on record ({found.read} attempts were looked at)",
+            f"no run {run_id} is on record",
             f"`penstock runs ls` lists those there are; records are kept for {topology.runs.retention / 86400:g} days; "
             f"`penstock trace {run_id}` looks in the topics too",
         )

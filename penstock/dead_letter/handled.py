@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from penstock import headers as wire
 from penstock.broker.contract import Broker
-from penstock.dead_letter.ranges import parse_position, whole
-from penstock.record import Headers, Position, Record, TopicPartition
+from penstock.dead_letter.ranges import whole
+from penstock.record import Headers, Position, Record, TopicPartition, parse_position
 from penstock.topology.derived import replay_topic
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from penstock.broker.contract import Admin
 from penstock.durations import seconds
 from penstock.errors import PenstockError, TopicMissing
-from penstock.record import Position, TopicPartition
+from penstock.record import TopicPartition
 
 Ranges = Mapping[TopicPartition, tuple[int, int]]
 
@@ -94,13 +94,3 @@ def parse_point(text: str, now: float) -> Point:
     if stripped.isascii() and stripped.isdigit():
         return Offset(int(stripped))
     return At(parse_time(stripped, now))
-
-
-def parse_position(text: str) -> Position | None:
-    """The position that `str(position)` wrote, `topic/partition@offset`; None for anything else."""
-    topic, slash, place = text.rpartition("/")
-    partition, at, offset = place.partition("@")
-    numbers = partition + offset
-    if not (topic and slash and at and partition and offset and numbers.isascii() and numbers.isdigit()):
-        return None
-    return Position(topic, int(partition), int(offset))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+import orjson
 
 from penstock.broker.contract import Broker
 from penstock.errors import TopicMissing
@@ -82,7 +84,15 @@ async def list_runs(topology: Topology, broker: Broker, filters: RunFilters) -> 
     kept: list[tuple[float, int, RanAttempt]] = []
     scan = Scan()
     order = itertools.count()
-    async with aclosing(scan_runs(topology, broker, filters.match, since=filters.since, scan=scan)) as attempts:
+    found = scan_runs(
+        topology,
+        broker,
+        filters.match,
+        since=filters.since,
+        needles=[part for part in (filters.id, filters.fingerprint) if part],
+        scan=scan,
+    )
+    async with aclosing(found) as attempts:
         async for attempt in attempts:
             rank = attempt.duration if filters.slowest else attempt.started
             entry = (rank, next(order), attempt)
@@ -100,13 +110,20 @@ async def scan_runs(
     match: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
     *,
     since: int | None = None,
+    needles: Collection[str] = (),
     scan: Scan | None = None,
 ) -> AsyncGenerator[RanAttempt, None]:
-    """Every attempt that `match` (head of the batch, attempt) means, of what is there now, in no particular order."""
+    """Every attempt that `match` (head of the batch, attempt) means, of what is there now, in no particular order.
+
+    `needles` are texts of which one stands in whatever is meant: batches with none of them are not even opened.
+    """
+    wanted = [orjson.dumps(needle)[1:-1] for needle in needles]
     seen = scan or Scan()
     ranges = await stretch(topology, broker, since)
     async with aclosing(broker.reader().scan(ranges)) as records:
         async for record in records:
+            if wanted and not any(needle in (record.value or b"") for needle in wanted):
+                continue
             batch = opened(record)
             if batch is None:
                 seen.unreadable += 1

@@ -6,9 +6,9 @@ import pytest
 
 from penstock.broker.contract import NewTopic
 from penstock.broker.in_memory import InMemoryBroker
-from penstock.dead_letter.ranges import At, Offset, between, parse_point, parse_position, parse_time, whole
+from penstock.dead_letter.ranges import At, Offset, between, parse_point, parse_time, whole
 from penstock.errors import PenstockError, TopicMissing
-from penstock.record import Outgoing, Position, TopicPartition
+from penstock.record import Outgoing, Position, TopicPartition, parse_position
 from penstock.testing.virtual_time import VirtualClock, run_virtual
 
 NOW = 1_000_000.0
