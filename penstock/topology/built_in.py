@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from penstock.topology.connector_options import ConnectorOptions
-from penstock.topology.http_options import HttpSourceOptions
+from penstock.topology.http_options import HttpSinkOptions, HttpSourceOptions
 
 Load: TypeAlias = Callable[[str, Path], type[ConnectorOptions]]  # of `module:attribute`; raises PenstockError
 
 BUILT_IN: Final[Mapping[str, type[ConnectorOptions]]] = MappingProxyType(
-    {options.connector: options for options in (HttpSourceOptions,)}
+    {options.connector: options for options in (HttpSourceOptions, HttpSinkOptions)}
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from penstock.secret import Secret
-from penstock.topology.connector_options import SourceOptions
+from penstock.topology.connector_options import SinkOptions, SourceOptions
 from penstock.topology.option import option
 
 
@@ -67,3 +67,37 @@ class HttpSourceOptions(SourceOptions):
     look_back: float = option(
         "duration", "How far back a result is looked up in its topics.", default=86400.0, least=60
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSinkOptions(SinkOptions):
+    """Delivers each event with one HTTP request. Answers are obeyed: see docs/gateway.md."""
+
+    connector: ClassVar[str] = "http_sink"
+    implementation: ClassVar[str] = "penstock.connectors.http_sink:HttpSink"
+
+    url: str = option(
+        "text",
+        "Where to; a text with `{data.field}` in it, or a path into the event alone.",
+        example="https://crm.example/tickets/{data.ticket_id}",
+    )
+    method: str = option("choice", "How.", default="POST", choices=("POST", "PUT", "PATCH", "DELETE"))
+    body: str | None = option(
+        "text",
+        "A path into the event, sent as JSON; or JSON text with `{data.field}` in it; absent: the data.",
+        default=None,
+        example="data.ticket",
+    )
+    headers: Mapping[str, str] = option(
+        "settings", "Further headers; texts with `{data.field}` in them.", factory=dict, example="{ X-Desk: support }"
+    )
+    secret_headers: Mapping[str, Secret] = option(
+        "secrets", "Headers that nobody may read.", factory=dict, example='{ Authorization: "Bearer ${CRM_TOKEN}" }'
+    )
+    signing_secret: Secret | None = option(
+        "secret", "Signs each request by Standard Webhooks.", default=None, example="${HOOK_SECRET}"
+    )
+    private_hosts: tuple[str, ...] = option(
+        "texts", "Hosts that may have a private address; all others must not.", default=(), example="[crm.internal]"
+    )
+    follow_redirects: bool = option("flag", "Follow 307 and 308 to the same host.", default=False)

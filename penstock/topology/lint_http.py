@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from penstock.errors import Problem
-from penstock.topology.http_options import HttpSourceOptions
+from penstock.topology.http_options import HttpSinkOptions, HttpSourceOptions
 from penstock.topology.marks import Marks
 from penstock.topology.model import Topology
+from penstock.topology.template import is_selector, mistake
 from penstock.topology.wording import did_you_mean, quoted
 
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _SELECTOR: Final = re.compile(r"data(\.[^.\s]+)+|headers\.[A-Za-z0-9-]+")
+_URL: Final = re.compile(r"https?://[^/\s{}?#]+([/?#].*)?")  # the host is never the event's
 _RESERVED: Final = ("/docs", "/openapi.json")
 
 
@@ -27,6 +29,27 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         yield from _guard(source, marks)
         yield from _way_back(topology, source, marks)
     yield from _ports(sources, marks)
+    for sink in topology.connectors.values():
+        if isinstance(sink, HttpSinkOptions):
+            yield from _templates(sink, marks)
+
+
+def _templates(sink: HttpSinkOptions, marks: Marks) -> Iterator[Problem]:
+    at = ("connectors", sink.name)
+    said = [("url", sink.url, False), ("body", sink.body, True)]
+    said += [(f"headers.{name}", value, False) for name, value in sink.headers.items()]
+    hint = "places are {data.field}, {key}, {headers.name}, {id}, {type}, {subject}"
+    for key, template, braces in said:
+        path = (*at, *key.split(".", 1))
+        if template is not None and marks.sound(*path) and (wrong := mistake(template, braces=braces)):
+            yield marks.problem(marks.value(*path), f"{key}: {wrong}", hint)
+    if sink.batch is not None and marks.sound(*at, "batch"):
+        mark = marks.key(*at, "batch")
+        yield marks.problem(mark, "http_sink sends one event with each request", "remove batch")
+    fixed = not is_selector(sink.url) and not sink.url.startswith("{")
+    if fixed and marks.sound(*at, "url") and not _URL.match(sink.url):
+        hint = "write https://host/path, with {data.field} in the path"
+        yield marks.problem(marks.value(*at, "url"), f"url {quoted(sink.url)} is none", hint)
 
 
 def _place(source: HttpSourceOptions, marks: Marks) -> Iterator[Problem]:

@@ -75,3 +75,42 @@ def test_two_gateways_do_not_share_a_port():
 
     assert '"inbox" and "other" listen on port 8080' in problem
     assert problems(tail=second.replace("/other,", "/other, port: 8081,")) == []
+
+
+SINK = """version: 1
+name: desk
+topics:
+  out: {{ partitions: 1 }}
+connectors:
+  crm: {{ type: http_sink, topics: [out], url: {url}{more} }}
+"""
+
+
+def sink_problems(url: str, more: str = "") -> list[str]:
+    text = SINK.format(url=url, more=f", {more}" if more else "")
+    return [str(problem) for problem in inspect(text, Path("topology.yaml"), {}).problems]
+
+
+@pytest.mark.parametrize("url", ["data.hook", '"{data.hook}"', '"https://a.example/{data.id}?k={key}"'])
+def test_a_right_sink_has_no_problem(url):
+    body = """body: '{"a": {"b": "{data.x}"}}', headers: { X-A: "{id}" }, private_hosts: [crm.internal]"""
+    assert sink_problems(url, body) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "said"),
+    [
+        ("crm.example", "", 'url "crm.example" is none (write https://host/path'),
+        ('"https://{data.host}/"', "", "is none"),
+        ('"https://a.example/{customer}"', "", "url: {customer} says not where to look"),
+        ('"https://a.example/{ data.x }"', "", "url: a brace holds no path"),
+        ("data.hook", 'body: "{dta.x}"', "body: {dta.x} says not where to look"),
+        ("data.hook", 'headers: { X-A: "{ident}" }', "headers.X-A: {ident} says not where to look"),
+        ("data.hook", "signing_secret: whsec_abc", "must not stand in this file"),
+        ("data.hook", "batch: { max_records: 5 }", "http_sink sends one event with each request"),
+    ],
+)
+def test_each_mistake_of_a_sink_is_named(url, more, said):
+    (problem,) = sink_problems(url, more)
+
+    assert said in problem
