@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import httpx
 
+    from penstock.contracts import Memory
+
 
 class Usage(Protocol):
     """What an attempt uses of models."""
@@ -77,6 +79,11 @@ class Context(Protocol):
     @property
     def http(self) -> httpx.AsyncClient:
         """One client shared by all runs of the worker, made when first asked for."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """What this agent remembers, of this conversation. Raises HandlerError where the processor has no `memory`."""
         ...
 
     @property

@@ -15,6 +15,9 @@ PenstockError
 │   ├── SendRefused        a record will never be acknowledged: too large, invalid, not authorised
 │   ├── GroupConflict      the group has members of another protocol
 │   └── ProducerFatal      the producer cannot go on; the process must end
+├── MemoryFailed           a memory said no, or says nothing
+│   ├── MemoryUnavailable  not reachable, or not in time: passing
+│   └── MemoryConflict     another run has changed what this one had read: it runs again
 └── LocalKafkaError        the embedded Kafka could not be fetched, started or stopped
 """
 
@@ -121,6 +124,18 @@ class GroupConflict(BrokerError):
 
 class ProducerFatal(BrokerError):
     """The producer can no longer keep its promise; the process must end and be started again."""
+
+
+class MemoryFailed(PenstockError):
+    """A memory said no, or says nothing."""
+
+
+class MemoryUnavailable(MemoryFailed):
+    """A memory is not reachable, or did not answer in time. Passing."""
+
+
+class MemoryConflict(MemoryFailed):
+    """Another run has changed what this one had read: nothing was applied, and it runs again."""
 
 
 class LocalKafkaError(PenstockError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.broker.contract import Broker, GroupMember, GroupSettings, Producer
 from penstock.clock import Clock
+from penstock.contracts import ProcessorMemory
 from penstock.engine.assignment import Assignment
 from penstock.engine.attempt import Surroundings
 from penstock.engine.batch import in_batches
@@ -25,6 +26,7 @@ from penstock.engine.own_topics import OwnTopics
 from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts, Switch
 from penstock.engine.pool import Pool
+from penstock.engine.remembering import Remembering
 from penstock.engine.report import AttemptReport, Recorder
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
@@ -79,8 +81,11 @@ async def build(
     http: Callable[[], httpx.AsyncClient] | None = None,
     counters: Counters | None = None,
     recorder: Recorder | None = None,
+    memory: ProcessorMemory | None = None,
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
+    if memory is not None:
+        handler = replace(handler, call=Remembering(handler.call, memory))
     ground = await _ground(topology, processor, broker, clock, client_id, counters or Counters())
     if processor.batch is not None:
         handler = in_batches(handler, processor, clock.monotonic)

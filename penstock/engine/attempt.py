@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
 from penstock.clock import Clock
+from penstock.contracts import Memory
 from penstock.engine.counters import Counters
+from penstock.engine.handler import Yields
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
 from penstock.engine.trail import StepUnderWay, Trail, Usage
+from penstock.errors import HandlerError
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
@@ -45,7 +48,7 @@ class Surroundings:
 class Attempt:
     """One attempt of one run. Emitted records are sealed at once (so that a mistake points at its line) and kept."""
 
-    __slots__ = ("_event", "_run", "_shared", "emitted")
+    __slots__ = ("_event", "_memory", "_run", "_shared", "emitted")
 
     def __init__(self, shared: Surroundings, event: AnyEvent, run: Run) -> None:
         self._shared = shared
@@ -98,6 +101,21 @@ class Attempt:
         return self._shared.http()
 
     @property
+    def memory(self) -> Memory:
+        """See Context."""
+        try:
+            return self._memory
+        except AttributeError:  # set only where there is one: most runs pay nothing
+            name = self._shared.processor.name
+            raise HandlerError(
+                f"processor {name!r} has no memory", "declare one under `memory:` and name it in the processor"
+            ) from None
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._memory = memory
+
+    @property
     def usage(self) -> Usage:
         """See Context."""
         return self._trail().usage
@@ -132,6 +150,14 @@ class Attempt:
             )
         sealed = self._seal(topic, data, key, type, subject, headers, len(self.emitted))
         self.emitted = (*self.emitted, sealed)
+
+    def take(self, result: Any) -> None:
+        """Send what the handler returned, or all that it yielded. Raises ValueError where there is no `output`."""
+        if isinstance(result, Yields):
+            for item in result.items:
+                self.give(item)
+        elif result is not None:
+            self.give(result)
 
     def give(self, result: Any) -> None:
         """Send a returned or yielded value to `output`. Raises ValueError where there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from penstock.engine.attempt import Attempt, Surroundings
-from penstock.engine.handler import Handler, StillRunning, Yields
+from penstock.engine.handler import Handler, StillRunning
 from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
@@ -112,11 +112,7 @@ class Executor:
     def _given(self, result: Any, attempt: Attempt, run: Run) -> Outcome:
         if isinstance(result, Signal):
             return self._policy.after_signal(result, run, self._now())
-        if isinstance(result, Yields):
-            for item in result.items:
-                attempt.give(item)
-        elif result is not None:
-            attempt.give(result)
+        attempt.take(result)
         return Done(attempt.emitted) if attempt.emitted else DONE
 
     def _raised(self, error: BaseException, run: Run) -> Outcome:

@@ -20,6 +20,7 @@ from penstock.engine.handler import load
 from penstock.engine.source_worker import SourceWorker
 from penstock.engine.worker import Worker
 from penstock.errors import PenstockError
+from penstock.memory.opening import remembering
 from penstock.runs.code_version import code_version
 from penstock.runs.writer import recording
 from penstock.service import logs
@@ -67,9 +68,9 @@ def run_worker(topology: Topology, name: str, *, port: int | None = None, log_fo
 async def _serve(topology: Topology, processor: Processor, port: int | None) -> None:
     handler = load(topology, processor)
     broker = broker_for(topology)
-    client_id, counters = _client_id(processor.group_id), Counters()
+    clock, client_id, counters = SystemClock(), _client_id(processor.group_id), Counters()
     code = code_version(topology.directory, os.environ)
-    async with shared_http() as http:
+    async with shared_http() as http, remembering(topology, processor, clock) as memory:
         try:
             async with recording(topology, processor.name, broker, counters, worker=client_id, code=code) as recorder:
                 worker = await build(
@@ -77,12 +78,13 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                     processor,
                     handler,
                     broker,
-                    SystemClock(),
+                    clock,
                     client_id=client_id,
                     observe=logs.log_attempt if logs.attempts.isEnabledFor(logging.INFO) else None,
                     http=http,
                     counters=counters,
                     recorder=recorder,
+                    memory=memory,
                 )
                 await _run(topology, processor, worker, broker, port)
         finally:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.broker.in_memory import InMemoryBroker
 from penstock.broker.in_memory.faults import Faults
+from penstock.contracts import ProcessorMemory
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.durations import seconds
@@ -32,6 +33,9 @@ from penstock.engine.handler import adapt, load
 from penstock.engine.report import AttemptReport
 from penstock.engine.worker import Worker
 from penstock.event import Event
+from penstock.memory.contract import Backend
+from penstock.memory.in_memory import InMemoryBackend
+from penstock.memory.opening import memory_of
 from penstock.publisher import AsyncPublisher
 from penstock.record import Position, Record, TopicPartition
 from penstock.runs.writer import recording
@@ -39,7 +43,7 @@ from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener
 from penstock.testing.virtual_time import START, VirtualClock, run_virtual
 from penstock.topology.derived import dead_letter_topic
-from penstock.topology.model import Topology
+from penstock.topology.model import Processor, Topology
 from penstock.topology.reader import read
 
 if TYPE_CHECKING:
@@ -64,6 +68,7 @@ def run_topology(
     seed: int = 0,
     start: float = START,
     faults: Faults | None = None,
+    memories: Mapping[str, Backend] | None = None,
     environ: Mapping[str, str] | None = None,
     record_runs: bool = False,
 ) -> T:
@@ -72,7 +77,8 @@ def run_topology(
     `handlers` replaces handlers by processor name; `only` runs these processors alone. `http` is what ctx.http gives
     (an httpx.AsyncClient over a MockTransport, say). `seed` decides assignments and the partition of null keys;
     `start` is the epoch second at which the virtual clock begins; `faults` breaks requests to the broker (see
-    penstock.broker.in_memory.faults); `record_runs` writes `<name>.runs`, as real workers do. Raises what the
+    penstock.broker.in_memory.faults); `record_runs` writes `<name>.runs`, as real workers do. Memories are kept in this
+    process, or by the `memories` given. Raises what the
     scenario or a worker raises.
     """
     declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
@@ -81,6 +87,7 @@ def run_topology(
     async def main(clock: VirtualClock) -> T:
         app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
         app.record_runs = record_runs
+        app.memories |= memories or {}
         await app.create_topics()
         await asyncio.sleep(0.001)  # a run that started at 0 would look as if it had not started
         async with app.running(only or tuple(declared.processors), workers):
@@ -109,6 +116,7 @@ class TestApp:
         self.attempts: list[AttemptReport] = []
         self.record_runs = False
         self._records = AsyncExitStack()
+        self.memories: dict[str, Backend] = {name: InMemoryBackend() for name in topology.memory}
         self._handlers = handlers
         self._http = http
         self._tasks: dict[Worker, asyncio.Task[None]] = {}
@@ -144,10 +152,19 @@ class TestApp:
             http=self._http,
             counters=counters,
             recorder=recorder,
+            memory=await self._memory(declared),
         )
         self.workers.append(worker)
         self._tasks[worker] = asyncio.ensure_future(worker.run())
         return worker
+
+    async def _memory(self, processor: Processor) -> ProcessorMemory | None:
+        if processor.memory is None:
+            return None
+        options = self.topology.memory[processor.memory]
+        backend = self.memories[processor.memory]
+        await backend.open()
+        return memory_of(options, processor, backend, self.clock, self.topology.directory)
 
     async def stop(self, worker: Worker) -> None:
         """Drain one worker. Raises what ended it."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from penstock.topology.built_in import BUILT_IN
 from penstock.topology.kinds import KINDS, VARIABLE_PATTERN, bounded
+from penstock.topology.memory_options import MEMORIES
 from penstock.topology.model import Topology
 from penstock.topology.option import Option, options
 
+CHOSEN_BY_TYPE: Final[Mapping[str, Mapping[str, type]]] = MappingProxyType(
+    {"connectors": BUILT_IN, "memories": MEMORIES}
+)
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -28,7 +33,7 @@ def sections(root: type) -> Iterator[type]:
         if section not in seen:
             seen.append(section)
             for option in options(section).values():
-                for inner in BUILT_IN.values() if option.kind == "connectors" else (option.section,):
+                for inner in (*CHOSEN_BY_TYPE.get(option.kind, {}).values(), option.section):
                     if inner is not None:
                         visit(inner)
 
@@ -52,8 +57,8 @@ def _section(section: type) -> dict[str, Any]:
         "properties": {key: _property(option) for key, option in declared.items()},
         "additionalProperties": False,
     }
-    if connector := getattr(section, "connector", ""):
-        schema["properties"]["type"]["const"] = connector
+    if chosen := getattr(section, "connector", "") or getattr(section, "memory", ""):
+        schema["properties"]["type"]["const"] = chosen
     required = [key for key, option in declared.items() if option.required]
     return {**schema, "required": required} if required else schema
 
@@ -65,8 +70,8 @@ def _property(option: Option) -> dict[str, Any]:
         if option.kind == "section":
             return {**described, **reference}
         return {**described, "type": ["object", "null"], "additionalProperties": reference}
-    if option.kind == "connectors":
-        return {**described, "type": ["object", "null"], "additionalProperties": _any_connector()}
+    if option.kind in CHOSEN_BY_TYPE:
+        return {**described, "type": ["object", "null"], "additionalProperties": _any_of(option.kind)}
     if option.choices:
         return {**described, "anyOf": [{"enum": list(option.choices)}, {"pattern": VARIABLE_PATTERN}]}
     shape = dict(KINDS[option.kind].schema)
@@ -80,10 +85,11 @@ def _property(option: Option) -> dict[str, Any]:
     return {**described, **shape, **({"examples": _examples(option)} if option.example else {})}
 
 
-def _any_connector() -> dict[str, Any]:
-    """By `type`: one of ours with exactly its keys, or the app's own with whatever it declares."""
+def _any_of(kind: str) -> dict[str, Any]:
+    """By `type`: one of ours with exactly its keys; of connectors the app's own too, with whatever it declares."""
     own: dict[str, Any] = {"type": "object", "required": ["type"], "properties": {"type": {"pattern": ":"}}}
-    return {"anyOf": [*({"$ref": f"#/$defs/{options.__name__}"} for options in BUILT_IN.values()), own]}
+    ours = [{"$ref": f"#/$defs/{options.__name__}"} for options in CHOSEN_BY_TYPE[kind].values()]
+    return {"anyOf": [*ours, own] if kind == "connectors" else ours}
 
 
 def _examples(option: Option) -> list[Any]:

@@ -79,6 +79,7 @@ KINDS: Final[Mapping[str, KindShape]] = MappingProxyType(
         "free": KindShape("free map", "Anything, by name.", {"type": "object"}),
         "section": KindShape("section", "A map with the keys of its own table.", {}),
         "sections": KindShape("map of sections", "By name; each with the keys of its own table.", {}),
+        "memories": KindShape("map of memories", "By name; `type` chooses the table that holds.", {}),
         "connectors": KindShape("map of connectors", "By name; `type` chooses the table that holds.", {}),
     }
 )
@@ -86,7 +87,7 @@ KINDS: Final[Mapping[str, KindShape]] = MappingProxyType(
 
 def title(section: type) -> str:
     """The name of a section in the reference: `InternalTopics` → `internal topics`, a connector's by its `type`."""
-    connector = getattr(section, "connector", "")
-    if connector:
-        return f"connector {connector}"
+    for word in ("connector", "memory"):
+        if chosen := getattr(section, word, ""):
+            return f"{word} {chosen}"
     return re.sub(r"(?<!^)(?=[A-Z])", " ", section.__name__).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.errors import Problem
-from penstock.topology import lint_http, lint_kafka, lint_names, lint_processors, lint_schemas
+from penstock.topology import lint_http, lint_kafka, lint_memory, lint_names, lint_processors, lint_schemas
 from penstock.topology.marks import Marks
 from penstock.topology.model import Topology
 
@@ -11,6 +11,6 @@ from penstock.topology.model import Topology
 def check(topology: Topology, marks: Marks) -> list[Problem]:
     """Every problem of meaning, in file order. What could not be read (`marks.spoiled`) is not judged twice."""
     problems: set[Problem] = set()
-    for family in (lint_names, lint_http, lint_kafka, lint_processors, lint_schemas):
+    for family in (lint_names, lint_http, lint_kafka, lint_processors, lint_schemas, lint_memory):
         problems.update(family.check(topology, marks))
     return sorted(problems)

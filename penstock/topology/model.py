@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.secret import Secret
+from penstock.topology.memory_options import MemoryOptions
 from penstock.topology.option import option
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ class Processor:
         "path", "This group's own interpreter.", default=None, example=".venvs/omni/bin/python"
     )
     replicas: int = option("count", "Worker processes that `penstock up` starts.", default=1, least=0, most=1000)
+    memory: str | None = option(
+        "text", "The memory that ctx.memory speaks to; what it writes is committed with the run.", default=None
+    )
     settings: Mapping[str, Any] = option("free", "Free; reach the handler as ctx.settings.", factory=dict)
 
 
@@ -242,6 +246,7 @@ class Topology:
     runs: Runs = option("section", "The record of what ran.", factory=Runs, section=Runs)
     topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
     processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)
+    memory: Mapping[str, MemoryOptions] = option("memories", "Memories by name.", factory=dict)
     connectors: Mapping[str, ConnectorOptions] = option("connectors", "Connectors by name.", factory=dict)
     path: Path = field(default=Path("topology.yaml"))
     directory: Path = field(default=Path())

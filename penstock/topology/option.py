@@ -26,6 +26,7 @@ Kind = Literal[
     "section",
     "sections",
     "connectors",
+    "memories",
 ]
 _KEY: Final = "penstock"
 

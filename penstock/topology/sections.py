@@ -15,6 +15,7 @@ from penstock.topology.connector_kind import ConnectorKinds
 from penstock.topology.connector_options import SinkOptions, processor_of
 from penstock.topology.document import ListNode, MapNode, Node, ScalarNode
 from penstock.topology.marks import START, Mark, Marks
+from penstock.topology.memory_kind import memory_kind
 from penstock.topology.model import Processor, Topology
 from penstock.topology.option import Option, options
 from penstock.topology.scalars import Unfit, is_null, plain_value, read_scalar
@@ -43,6 +44,7 @@ class Sections:
                 "secrets": self._paths,
                 "free": self._free_map,
                 "connectors": self._connectors,
+                "memories": self._memories,
             }
         )
 
@@ -144,6 +146,20 @@ class Sections:
             kind = self._kinds.of(name, value, mark)
             if isinstance(kind, tuple):
                 found[name] = self._section(kind[0], value, inner, mark, self._defaults, closed=kind[1])
+                continue
+            self._marks.spoiled.add(inner)
+            self.problems += [kind] if kind else []
+        return found
+
+    def _memories(self, _option: Option, node: Node, path: _Path, _inherited: Any) -> Any:
+        found = {}
+        for name, (mark, value) in self._entries(node, path).items():
+            inner = (*path, name)
+            self._marks.keys[inner] = mark
+            self._marks.values[inner] = value.mark
+            kind = memory_kind(name, value, mark, self._marks)
+            if isinstance(kind, type):
+                found[name] = self._section(kind, value, inner, mark, None)
                 continue
             self._marks.spoiled.add(inner)
             self.problems += [kind] if kind else []

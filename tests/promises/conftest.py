@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from penstock.broker.in_memory.faults import Faults
+from penstock.memory.contract import Backend
 from penstock.testing.kit import run_topology
+from penstock.topology.memory_options import SqliteMemory
 from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
 
 
@@ -23,18 +25,38 @@ def one_processor(**changes: Any) -> Topology:
         "src": Topic(name="src", partitions=4, type="asked"),
         "out": Topic(name="out", partitions=4, type="given"),
     }
-    return Topology(name="t", topics=topics, processors={"work": replace(base, **changes)})
+    memory = {"main": SqliteMemory(type="sqlite", name="main")} if "memory" in changes else {}
+    return Topology(name="t", topics=topics, processors={"work": replace(base, **changes)}, memory=memory)
 
 
 @pytest.fixture
 def work() -> Callable[..., Any]:
-    """`work(handler, scenario, *, workers=1, **processor_changes)`: run a scenario with this handler."""
+    """`work(handler, scenario, *, workers=1, **processor_changes)`: run a scenario with this handler.
+
+    With `memory="main"` the processor has a memory: in this process, or the backend given as `main`.
+    """
 
     def run(
-        handler: Any, scenario: Any, *, workers: int = 1, seed: int = 0, faults: Faults | None = None, **changes: Any
+        handler: Any,
+        scenario: Any,
+        *,
+        workers: int = 1,
+        seed: int = 0,
+        faults: Faults | None = None,
+        main: Backend | None = None,
+        **changes: Any,
     ) -> Any:
         topology = one_processor(**changes)
-        return run_topology(topology, scenario, handlers={"work": handler}, workers=workers, seed=seed, faults=faults)
+        memories = {"main": main} if main is not None else None
+        return run_topology(
+            topology,
+            scenario,
+            handlers={"work": handler},
+            workers=workers,
+            seed=seed,
+            faults=faults,
+            memories=memories,
+        )
 
     return run
 

@@ -1,0 +1,58 @@
+"""What a memory can be told: what all memories share, and one set of options for each `type`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from penstock.topology.option import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryOptions:
+    """One memory. `memory` is the word that chooses it as `type`."""
+
+    memory: ClassVar[str] = ""
+    implementation: ClassVar[str] = ""  # module:attribute of its opener
+    extra: ClassVar[str] = ""  # the extra to install for it
+
+    name: str = ""
+    type: str = option("text", "A type listed on this page.", example="sqlite")
+    embed: str = option(
+        "text",
+        "module:function that turns a list of texts into a list of vectors (it may be async).",
+        default="penstock.memory.embedding:hashed",
+    )
+    tokens: str = option(
+        "text", "module:function that counts the tokens of a turn.", default="penstock.memory.tokens:estimated"
+    )
+    half_life: float = option(
+        "duration", "A note this old counts half in a search.", default=2_592_000.0, least=1, most=31_536_000
+    )
+    fence_retention: float = option(
+        "duration",
+        "How long a run is known as applied, with what it emitted; longer than any redelivery.",
+        default=2_592_000.0,
+        least=3600,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqliteMemory(MemoryOptions):
+    """One file on one host, shared by all processes there; vectors by sqlite-vec."""
+
+    memory: ClassVar[str] = "sqlite"
+    implementation: ClassVar[str] = "penstock.memory.sqlite:backend"
+    extra: ClassVar[str] = "sqlite"
+
+    path: Path | None = option(
+        "path", "The file; absent: `.penstock/memory/<name>.db`.", default=None, example="data/memory.db"
+    )
+
+
+MEMORIES: Final[Mapping[str, type[MemoryOptions]]] = MappingProxyType(
+    {options.memory: options for options in (SqliteMemory,)}
+)
