@@ -84,11 +84,11 @@ async def build(
     memory: ProcessorMemory | None = None,
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
-    if memory is not None:
-        handler = replace(handler, call=Remembering(handler.call, memory))
     ground = await _ground(topology, processor, broker, clock, client_id, counters or Counters())
     if processor.batch is not None:
         handler = in_batches(handler, processor, clock.monotonic)
+    if memory is not None:
+        handler = replace(handler, call=Remembering(handler.call, memory))
     executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)
     return Worker(_parts(ground, handler, executor), clock, observe, recorder)
 

@@ -6,6 +6,7 @@ import pytest
 
 from penstock import Reject, Retry, Skip
 from penstock.errors import HandlerError
+from penstock.topology.model import Batch
 
 
 @pytest.mark.parametrize("end", [ValueError("x"), Retry("again"), Reject("no"), Skip("not mine")])
@@ -135,3 +136,21 @@ def test_a_processor_without_memory_says_so(work):
         assert [report.outcome for report in app.attempts] == ["done"]
 
     work(handler, scenario, output=None)
+
+
+def test_each_event_of_a_batch_has_its_own_memory(work):
+    async def handler(events, contexts):
+        for event, ctx in zip(events, contexts, strict=True):
+            await ctx.memory.append({"content": event.data})
+        return [len(events)] * len(events)
+
+    async def scenario(app):
+        for index in range(6):
+            await app.send("src", index, key=f"k{index % 3}")
+        await app.settled()
+        backend = app.memories["main"]
+        turns = {one.conversation: len(await backend.turns(one)) for one in await backend.scopes()}
+        assert turns == {"k0": 2, "k1": 2, "k2": 2}
+        assert max(event.data for event in app.events("out")) > 1
+
+    work(handler, scenario, memory="main", batch=Batch(max_records=10))
