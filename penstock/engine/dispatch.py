@@ -21,6 +21,8 @@ class Dispatch:
         self._hushed = False
         self._alone: Run | None = None  # the only run that may start, while hushed
         self._alone_may_start = False
+        self.concurrency = concurrency
+        self._most: int | None = None  # fewer at once than there are tasks
         self._own_share = max(1, concurrency // 4)
         self._time = time
         self._valve = valve or Valve()
@@ -56,6 +58,8 @@ class Dispatch:
         """The same where something stands against it: a run that must be alone, a closed valve, a limit."""
         if self._hushed:
             return self._take_alone()
+        if self._most is not None and len(self.running) >= self._most:
+            return None
         while queue := self._open_queue():
             run = queue[0]
             if not run.partition.dispatching:
@@ -81,7 +85,15 @@ class Dispatch:
         self._restrain()
 
     def _restrain(self) -> None:
-        self._restrained = self._hushed or self._valve.sources_closed or self._admit is not None
+        held = self._hushed or self._valve.sources_closed
+        self._restrained = held or self._admit is not None or self._most is not None
+
+    def limit(self, concurrency: int, tasks: int) -> None:
+        """Let so many run at once, of `tasks` that could."""
+        self.concurrency = concurrency
+        self._own_share = max(1, concurrency // 4)
+        self._most = concurrency if concurrency < tasks else None
+        self._restrain()
 
     def hush(self) -> None:
         """Let nothing start any more, but for the run that is let in by `alone`."""

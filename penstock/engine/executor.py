@@ -13,8 +13,11 @@ from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
 from penstock.errors import CodecError, Undecodable, UnknownSchema
 from penstock.event import AnyEvent
+from penstock.headers import REPLAY_ID
 from penstock.record import Record
 from penstock.signals import Signal
+
+_HEARD_WITHIN = 5000  # ms: an attempt may fail, and be put off, before its worker hears that it is cancelled
 
 
 class Opens(Protocol):
@@ -53,6 +56,7 @@ class Executor:
         self._convert = convert
         self._wedged = wedged
         self._name_all = name_all
+        self.cancelled: dict[str, tuple[str, int]] = {}  # run id -> by whom, and when (epoch ms)
         self._types = frozenset(shared.processor.types)
         self._expires_after = shared.processor.expires_after
         self._screened = convert is not None or self._expires_after is not None
@@ -74,6 +78,10 @@ class Executor:
         except CodecError as error:
             return self._policy.after_error(error, run, self._now())
         attempt = Attempt(self._shared, event, run)
+        if self.cancelled:
+            run.run_id = attempt.run_id
+            if by := self.given_up(run):
+                return self._policy.cancelled(by, running=False)
         try:
             result = await self._call(event, attempt)
             outcome = DONE if result is None and not attempt.emitted else self._given(result, attempt, run)
@@ -82,6 +90,14 @@ class Executor:
         if self._name_all or outcome is not DONE:
             run.run_id = attempt.run_id
         return ABANDONED if run.abandoned else outcome
+
+    def given_up(self, run: Run) -> str:
+        """Who cancelled the run (its id is known); '' where nobody did, or where it was replayed since."""
+        by, until = self.cancelled.get(run.run_id, ("", 0))
+        if not by or not run.partition.own or run.record.header(REPLAY_ID) is None:
+            return by
+        replayed = run.first_failure - _HEARD_WITHIN if run.first_failure else run.record.timestamp
+        return by if replayed <= until else ""
 
     async def _learned(self, record: Record, unknown: UnknownSchema) -> AnyEvent:
         """The event, once the registry has been asked for its schema: beside the loop, since asking blocks."""
@@ -133,6 +149,8 @@ class Executor:
     def _cancelled(self, run: Run, cancelled: asyncio.CancelledError) -> Outcome:
         if run.abandoned:
             return ABANDONED
+        if self.cancelled and (by := self.given_up(run)):
+            return self._policy.cancelled(by, running=True)
         error: Exception
         if run.timed_out:
             error = TimeoutError(f"the attempt took longer than {self._shared.processor.timeout:g} s")

@@ -50,14 +50,18 @@ class Intake:
         self._wake = wake
         self._valve = valve or Valve()
         self._valve.on_turn(self._valve_turned)
-        self._ready_wanted = max(2 * concurrency, 1000)
-        self._ready_least = self._ready_wanted * 3 // 4  # a wave of runs that end together must find the next one here
+        self.expect(concurrency)
         self._asked = 0
         self._paused: set[TopicPartition] = set()
         self.in_flight = 0
         self.bytes = 0
         self.held = 0  # runs that wait in their lane for their next attempt
         self.closed = False
+
+    def expect(self, concurrency: int) -> None:
+        """So many may run at once: keep enough ready for them."""
+        self._ready_wanted = max(2 * concurrency, 1000)
+        self._ready_least = self._ready_wanted * 3 // 4  # a wave of runs that end together must find the next one here
 
     def received(self, records: Sequence[Record]) -> None:
         """Take in one delivery: begin, and queue in lane, gate or among the suspects."""

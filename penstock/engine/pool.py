@@ -83,6 +83,15 @@ class Pool:
         else:
             self._spawn()
 
+    @property
+    def most(self) -> int:
+        """Tasks there may be."""
+        return self._size
+
+    def grow(self, size: int) -> None:
+        """Allow for more tasks; fewer is for `take` to say."""
+        self._size = max(self._size, size)
+
     async def close(self) -> None:
         """End all tasks; whatever still runs is cancelled, and left behind where it will not let go."""
         self._closed = True

@@ -55,6 +55,10 @@ class RetryPolicy:
         message = "the process died while only this record of its partition was running"
         return DeadLettered("crashed", self._said("ProcessDied", message), attempted=False)
 
+    def cancelled(self, by: str, *, running: bool) -> Outcome:
+        """For a run that an operator gave up; `running` where its handler was stopped."""
+        return DeadLettered("rejected", self._said("Cancelled", f"cancelled by {by}"), attempted=running)
+
     def expired(self, age: float) -> Outcome:
         """For an event older than `expires_after`; `age` in seconds."""
         failure = self._said("Expired", f"the event was {age:.0f} s old when its turn came")

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from penstock.broker.contract import Broker
 from penstock.clock import SystemClock
+from penstock.control.follower import following
 from penstock.deploy.local_workers import announced
 from penstock.engine.assembly import build
 from penstock.engine.connector import load_options, make_source
 from penstock.engine.counters import Counters
 from penstock.engine.handler import load
+from penstock.engine.levers import Levers
 from penstock.engine.source_worker import SourceWorker
 from penstock.engine.worker import Worker
 from penstock.errors import PenstockError
@@ -86,7 +88,9 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                     recorder=recorder,
                     memory=memory,
                 )
-                await _run(topology, processor, worker, broker, port)
+                levers = Levers(worker.parts, worker.wake)
+                async with following(topology, processor.name, broker, levers, SystemClock()):
+                    await _run(topology, processor, worker, broker, port)
         finally:
             await broker.close()
     await no_task_left()

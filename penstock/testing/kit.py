@@ -24,12 +24,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from penstock.broker.in_memory import InMemoryBroker
 from penstock.broker.in_memory.faults import Faults
 from penstock.contracts import ProcessorMemory
+from penstock.control.follower import following
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.durations import seconds
 from penstock.engine.assembly import build
 from penstock.engine.counters import Counters
 from penstock.engine.handler import adapt, load
+from penstock.engine.levers import Levers
 from penstock.engine.report import AttemptReport
 from penstock.engine.worker import Worker
 from penstock.event import Event
@@ -71,22 +73,23 @@ def run_topology(
     memories: Mapping[str, Backend] | None = None,
     environ: Mapping[str, str] | None = None,
     record_runs: bool = False,
+    follow_control: bool = False,
 ) -> T:
     """Run `scenario` against the topology, every processor with `workers` workers, then drain.
 
     `handlers` replaces handlers by processor name; `only` runs these processors alone. `http` is what ctx.http gives
     (an httpx.AsyncClient over a MockTransport, say). `seed` decides assignments and the partition of null keys;
     `start` is the epoch second at which the virtual clock begins; `faults` breaks requests to the broker (see
-    penstock.broker.in_memory.faults); `record_runs` writes `<name>.runs`, as real workers do. Memories are kept in this
-    process, or by the `memories` given. Raises what the
-    scenario or a worker raises.
+    penstock.broker.in_memory.faults); `record_runs` writes `<name>.runs` and `follow_control` hears
+    `<name>.control`, as real workers do. Memories are kept in this process, or by the `memories` given. Raises what
+    the scenario or a worker raises.
     """
     declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
     declared = dataclasses.replace(declared, schema_registry=None)  # in virtual time no outside server answers
 
     async def main(clock: VirtualClock) -> T:
         app = TestApp(declared, InMemoryBroker(clock, seed=seed, faults=faults), clock, handlers or {}, http)
-        app.record_runs = record_runs
+        app.record_runs, app.follow_control = record_runs, follow_control
         app.memories |= memories or {}
         await app.create_topics()
         await asyncio.sleep(0.001)  # a run that started at 0 would look as if it had not started
@@ -114,8 +117,8 @@ class TestApp:
         self.clock = clock
         self.workers: list[Worker] = []
         self.attempts: list[AttemptReport] = []
-        self.record_runs = False
-        self._records = AsyncExitStack()
+        self.record_runs = self.follow_control = False
+        self._beside = AsyncExitStack()
         self.memories: dict[str, Backend] = {name: InMemoryBackend() for name in topology.memory}
         self._handlers = handlers
         self._http = http
@@ -140,7 +143,7 @@ class TestApp:
         recorder = None
         if self.record_runs:
             record = recording(self.topology, processor, self.broker, counters, worker=name)
-            recorder = await self._records.enter_async_context(record)
+            recorder = await self._beside.enter_async_context(record)
         worker = await build(
             self.topology,
             declared,
@@ -154,6 +157,9 @@ class TestApp:
             recorder=recorder,
             memory=await self._memory(declared),
         )
+        if self.follow_control:
+            hearing = following(self.topology, processor, self.broker, Levers(worker.parts, worker.wake), self.clock)
+            await self._beside.enter_async_context(hearing)
         self.workers.append(worker)
         self._tasks[worker] = asyncio.ensure_future(worker.run())
         return worker
@@ -191,7 +197,7 @@ class TestApp:
             for worker in self.workers:
                 worker.stop()
             ended = await asyncio.gather(*(self._tasks[worker] for worker in self.workers), return_exceptions=True)
-            await self._records.aclose()
+            await self._beside.aclose()
         for outcome in ended:
             if isinstance(outcome, BaseException):
                 raise outcome
