@@ -1,15 +1,20 @@
-"""What `penstock send` is given: JSON on the command line, JSON lines or CSV in a file or on stdin, entry by entry."""
+"""What `penstock send` is given: JSON on the command line, JSON lines, CSV or Parquet in a file, JSON lines on stdin."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from penstock.errors import PenstockError
+from penstock.errors import MissingExtra, PenstockError
+
+_SPACE: Final = uuid.UUID("8c1f4c55-7a3b-5d52-9a55-6b1f0a3c2d10")  # of ids made here; changing it repeats old loads
 
 
 class EntryInvalid(PenstockError):
@@ -18,11 +23,19 @@ class EntryInvalid(PenstockError):
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where in the data an event's key and id stand (dotted paths; '' for nowhere), and a key for all."""
+    """Where in the data an event's key, id, type and time stand (dotted paths; '' for nowhere), and a key for all.
+
+    `id_from` makes the id where no field holds it: of the `line` (its number in `origin`, and what stands there), so
+    that the same file gives the same ids again; of the `content` alone; or '' for a random one.
+    """
 
     key: str | None = None
     key_field: str = ""
     id_field: str = ""
+    type_field: str = ""
+    time_field: str = ""
+    id_from: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +46,8 @@ class Entry:
     data: Any
     key: str | None
     id: str | None
+    type: str | None = None
+    time: datetime | None = None
 
 
 def json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
@@ -59,19 +74,64 @@ def csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
         raise EntryInvalid(f"line {reader.line_num}: {error}") from error
 
 
+def parquet_rows(path: Path) -> Iterator[tuple[int, Any]]:
+    """Each row as an object, numbered from 1, a batch in memory at a time. Raises MissingExtra, EntryInvalid."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("a Parquet file", "parquet") from None
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(batch_size=1000):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except pa.ArrowException as error:
+        raise EntryInvalid(f"{path} cannot be read as Parquet: {error}") from error
+
+
 def parsed(stream: TextIO, path: Path | None) -> Iterator[tuple[int, Any]]:
     """CSV where the file is called so, JSON lines elsewhere."""
     return csv_rows(stream) if path and path.suffix.lower() == ".csv" else json_lines(stream)
 
 
 def entries(found: Iterable[tuple[int, Any]], fields: Fields) -> Iterator[Entry]:
-    """Key and id taken out of the data. Raises EntryInvalid where a field is not there."""
+    """Key, id, type and time taken out of the data. Raises EntryInvalid where a field is not there."""
     for line, data in found:
-        key = fields.key
-        if fields.key_field:
-            key = _text(_pick(data, fields.key_field, line), fields.key_field, line)
-        identity = _text(_pick(data, fields.id_field, line), fields.id_field, line) if fields.id_field else None
-        yield Entry(line, data, key, identity)
+        key = _field(data, fields.key_field, line) if fields.key_field else fields.key
+        identity = _field(data, fields.id_field, line) if fields.id_field else _made_id(line, data, fields)
+        type_ = _field(data, fields.type_field, line) if fields.type_field else None
+        time = _time(_pick(data, fields.time_field, line), fields.time_field, line) if fields.time_field else None
+        yield Entry(line, data, key, identity, type_, time)
+
+
+def _field(data: Any, path: str, line: int) -> str | None:
+    return _text(_pick(data, path, line), path, line)
+
+
+def _made_id(line: int, data: Any, fields: Fields) -> str | None:
+    if not fields.id_from:
+        return None
+    content = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+    name = [content] if fields.id_from == "content" else [fields.origin, line, content]
+    return str(uuid.uuid5(_SPACE, json.dumps(name)))
+
+
+def _time(value: Any, path: str, line: int) -> datetime | None:
+    """A time as it stands in files: ISO 8601, or seconds (milliseconds from 10^11 on) since 1970; UTC where unsaid."""
+    from datetime import UTC
+
+    try:
+        if value is None or isinstance(value, datetime):
+            return value
+        if isinstance(value, str) and not value.replace(".", "", 1).isdigit():
+            return datetime.fromisoformat(value)
+        number = float(value)
+        return datetime.fromtimestamp(number / 1000 if number >= 1e11 else number, UTC)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EntryInvalid(f"line {line}: {path!r} is no time: {value!r} ({error})") from error
 
 
 def _pick(data: Any, path: str, line: int) -> Any:

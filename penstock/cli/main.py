@@ -23,7 +23,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "run": ("processes", "run", "Run one worker of one processor."),
     "up": ("processes", "up", "Run the workers of all processors under one supervisor."),
     "ps": ("groups", "ps", "Workers on this host, and the members of each group."),
-    "send": ("events", "send", "Send events to a topic."),
+    "send": ("send", "send", "Send events to a topic."),
     "tap": ("events", "tap", "Watch the events of a topic, live."),
     "runs": ("runs", "runs", "What ran: attempts, how long they took, why they failed, what they cost."),
     "trace": ("trace", "trace_", "Follow one event, run or position up and down through everything it led to."),

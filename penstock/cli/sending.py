@@ -15,10 +15,12 @@ from penstock.record import Position
 from penstock.topology.model import Topology
 
 if TYPE_CHECKING:
-    from penstock.publisher.events import Events
+    from penstock.cli.loads import Load
+    from penstock.publisher.events import EventAttributes, Events
 
 SOURCE: Final = "penstock-send"  # ce_source of what is sent by hand
 WINDOW: Final = 500  # sent and not acknowledged, at most
+CHECKPOINT: Final = 5000  # entries between two notes of how far a load has come
 _PAUSE: Final = 0.005  # seconds; sleeping less than this costs more than it paces
 
 
@@ -59,21 +61,32 @@ class Sent:
 Send = Callable[[Entry], Awaitable[Position]]
 
 
-async def send_all(topology: Topology, broker: Broker, order: Order, found: Iterator[Entry]) -> Sent:
-    """Send until the end, or until an entry is invalid or refused; what was sent before it stays sent."""
+async def send_all(
+    topology: Topology, broker: Broker, order: Order, found: Iterator[Entry], load: Load | None = None
+) -> Sent:
+    """Send until the end, or until an entry is invalid or refused; what was sent before it stays sent.
+
+    A `load` goes on where it stopped, and notes how far it comes.
+    """
     from penstock.publisher import AsyncPublisher
+
+    if load is not None:
+        found = await load.begin(broker, found)
 
     async with AsyncPublisher(topology, source=SOURCE, broker=broker) as publisher:
 
         def send(entry: Entry) -> Awaitable[Position]:
-            return publisher.send(
-                order.topic, entry.data, key=entry.key, type=order.type, id=entry.id, headers=order.headers
-            )
+            return publisher.send(order.topic, entry.data, key=entry.key, **_attributes(order, entry))
 
-        return await pump(found, send, order.rate)
+        return await pump(found, send, order.rate, load)
 
 
-async def pump(found: Iterator[Entry], send: Send, rate: float | None = None) -> Sent:
+def _attributes(order: Order, entry: Entry) -> EventAttributes:
+    type_ = entry.type or order.type
+    return {"type": type_, "id": entry.id, "time": entry.time, "headers": order.headers}
+
+
+async def pump(found: Iterator[Entry], send: Send, rate: float | None = None, load: Load | None = None) -> Sent:
     """Call `send` for each entry, in order, with a bounded window of acknowledgements outstanding."""
     result = Sent()
     waiting: deque[tuple[Entry, asyncio.Future[Position]]] = deque()
@@ -86,13 +99,23 @@ async def pump(found: Iterator[Entry], send: Send, rate: float | None = None) ->
             await asyncio.sleep(0)  # begins it: entries are sent in the order of their lines
             while len(waiting) >= WINDOW or (waiting and waiting[0][1].done()):
                 await _settle(waiting, result)
+            if load is not None and (number + 1) % CHECKPOINT == 0:
+                await _all(waiting, result)
+                if not result.problem:
+                    load.reached(entry.line, result.last)
             if result.problem:
                 break
     except PenstockError as error:
         result.problem = str(error)
+    await _all(waiting, result)
+    if load is not None and not result.problem:
+        load.finished()
+    return result
+
+
+async def _all(waiting: deque[tuple[Entry, asyncio.Future[Position]]], result: Sent) -> None:
     while waiting:
         await _settle(waiting, result)
-    return result
 
 
 async def _settle(waiting: deque[tuple[Entry, asyncio.Future[Position]]], result: Sent) -> None:
@@ -135,6 +158,6 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 def _seal(events: Events, order: Order, entry: Entry) -> None:
     try:
-        events.seal(order.topic, entry.data, entry.key, {"type": order.type, "id": entry.id, "headers": order.headers})
+        events.seal(order.topic, entry.data, entry.key, _attributes(order, entry))
     except PenstockError as error:
         raise PenstockError(f"line {entry.line}: {error.message}", error.hint) from error

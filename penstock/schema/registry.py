@@ -6,6 +6,7 @@ seconds at most; a registry that did not answer is left alone for a while, so th
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Registry:
 
     def __init__(self, section: SchemaRegistry, client: Any = None, now: Callable[[], float] = time.monotonic) -> None:
         self.section = section
-        self._made = client
+        self._given = client
         self._now = now
         self._lock = threading.Lock()
         self._numbers: dict[tuple[str, str], int] = {}
@@ -66,10 +67,12 @@ class Registry:
 
     def ask(self, question: Callable[[Any], Any]) -> Any:
         """The answer of the registry's client to anything else. Blocks; raises RegistryAway where there is none."""
+        _load()
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            return question(self.client())
+            with self._client() as client:
+                return question(client)
         except SchemaRegistryError as error:
             if error.http_status_code >= 500:
                 raise RegistryAway(self.section.url, str(error)) from None
@@ -81,6 +84,7 @@ class Registry:
 
     def ask_known(self, question: Callable[[Any], Any]) -> Any:
         """As `ask`; None where the registry does not know what is asked about. Raises PenstockError for a refusal."""
+        _load()
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
@@ -94,6 +98,7 @@ class Registry:
 
     def register(self, subject: str, language: str, text: str) -> int:
         """Register a schema and give its number; the same again changes nothing. Blocks; raises PenstockError."""
+        _load()
         from confluent_kafka.schema_registry import Schema as Stated
 
         found = self.ask_known(lambda client: client.register_schema(subject, Stated(text, language)))
@@ -102,26 +107,26 @@ class Registry:
     @staticmethod
     def stated(schema: Schema) -> Any:
         """The schema as the client wants it."""
+        _load()
         from confluent_kafka.schema_registry import Schema as Stated
 
         return Stated(schema.text, schema.language)
 
-    def client(self) -> Any:
-        """Confluent's client, made when first needed. Raises MissingExtra."""
-        if self._made is None:
-            try:
-                from confluent_kafka.schema_registry import SchemaRegistryClient
-            except ImportError:
-                raise MissingExtra("a schema registry", "registry") from None
-            section = self.section
-            settings: dict[str, Any] = {"timeout": TIMEOUT, "max.retries": 0, **section.settings, "url": section.url}
-            if section.username and section.password:
-                settings["basic.auth.user.info"] = f"{section.username}:{section.password.reveal()}"
-            try:
-                self._made = SchemaRegistryClient(settings)
-            except (ValueError, TypeError, OSError) as error:
-                raise PenstockError(f"schema_registry cannot be used: {error}", "look at its settings") from None
-        return self._made
+    def _client(self) -> contextlib.AbstractContextManager[Any]:
+        """Confluent's client, for one question: there are few, and no socket is left open or taken over a fork."""
+        if self._given is not None:
+            return contextlib.nullcontext(self._given)
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+
+        section = self.section
+        settings: dict[str, Any] = {"timeout": TIMEOUT, "max.retries": 0, **section.settings, "url": section.url}
+        if section.username and section.password:
+            settings["basic.auth.user.info"] = f"{section.username}:{section.password.reveal()}"
+        try:
+            found: contextlib.AbstractContextManager[Any] = SchemaRegistryClient(settings)
+        except (ValueError, TypeError, OSError) as error:
+            raise PenstockError(f"schema_registry cannot be used: {error}", "look at its settings") from None
+        return found
 
     def _missing(self, name: int | str, question: Callable[[Any], Any]) -> Schema:
         self._check_refused(name)
@@ -144,6 +149,7 @@ class Registry:
                 raise self._refuse(name, unusable) from None
 
     def _ask(self, name: int | str | tuple[str, str], unknown: UnknownSchema, question: Callable[[Any], Any]) -> Any:
+        _load()
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
@@ -168,6 +174,14 @@ class Registry:
             raise UnknownSchema(error.message, error.hint)
         if self._now() < self._silent_until:
             raise UnknownSchema(f"the schema registry at {self.section.url} did not answer a moment ago")
+
+
+def _load() -> None:
+    """Raise MissingExtra where the client's library is not installed."""
+    try:
+        import confluent_kafka.schema_registry  # noqa: F401 - only whether it is there
+    except ImportError:
+        raise MissingExtra("a schema registry", "registry") from None
 
 
 class RegistryAway(PenstockError):
