@@ -24,6 +24,7 @@ CE_TENANT_ID: Final = "ce_tenantid"
 CONTENT_TYPE: Final = "content-type"
 TRACEPARENT: Final = "traceparent"
 VALUE_SCHEMA_ID: Final = "__value_schema_id"  # the registry's own: names the schema of a value that has no frame
+DEBEZIUM_OP: Final = "debezium-op"  # of a record whose envelope was opened: c, u, d, r (read by a snapshot)
 
 OURS: Final = "penstock-"
 RUN_ID: Final = "penstock-run-id"

@@ -1,4 +1,4 @@
-"""What `penstock send` is given: JSON on the command line, JSON lines, CSV or Parquet in a file, JSON lines on stdin."""
+"""What `penstock send` is given: JSON as argument; JSON lines, CSV or Parquet in a file; JSON lines on stdin."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from penstock.event import Event, Origin
 from penstock.record import Header, Headers, Outgoing, Record
 from penstock.schema import json_data, structured
 from penstock.schema.codec import Codec
+from penstock.schema.foreign import unwrap
 from penstock.schema.identity import emitted_id, is_own_topic, run_id
 from penstock.topology.model import Topology
 
@@ -40,6 +41,7 @@ class Opener:
         self._codec = codec
         self._named = codec.registry is not None  # only then may a header name the schema
         self._types = {name: topic.type or "" for name, topic in topics.items()}
+        self._wrapped = {name: topic.unwrap for name, topic in topics.items() if topic.unwrap}
         self._own: dict[str, bool] = {}  # by topic name; a group reads few
 
     def open(self, record: Record) -> Event[Any]:
@@ -61,6 +63,8 @@ class Opener:
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
             return self._open_structured(record, self.origin_of(record), content_type)
         type_ = self._type(said, topic) if said else self._types.get(topic, "")
+        if self._wrapped and topic in self._wrapped and value is not None:
+            return self._open_wrapped(record, self.origin_of(record), type_, (content_type, dataschema))
         if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
             return Event(record, self._codec.decode_named(type_, value, named), type_, origin)
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
@@ -115,6 +119,16 @@ class Opener:
         else:
             data = self._codec.decode(type_, carried, view.headers)
         return Event(view, data, type_, origin)
+
+    def _open_wrapped(
+        self, record: Record, origin: Origin, type_: str, said: tuple[bytes | None, bytes | None]
+    ) -> Event[Any]:
+        """The data inside another program's envelope, held to the schema of the topic's type."""
+        whole = self._codec.decode_as("", record.value, *said)
+        data, inner_type, headers = unwrap(self._wrapped[origin.topic], whole)
+        place = (record.topic, record.partition, record.offset, record.timestamp)
+        view = Record(*place, record.key, record.value, [*headers, *record.headers])
+        return Event(view, self._codec.restore(type_, data), type_ or inner_type, origin)
 
 
 def _carried_origin(record: Record) -> Origin:

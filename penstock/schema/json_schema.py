@@ -65,9 +65,16 @@ class JsonSchema:
         return data
 
     def misfit(self, data: Any) -> str:
-        """Where and why parsed JSON does not fit; '' where it does."""
-        if self.validator.is_valid(data):
-            return ""
+        """Where and why data does not fit; '' where it does. Times and the like are judged as the texts they become."""
+        try:
+            if self.validator.is_valid(data):
+                return ""
+        except (ValueError, TypeError):
+            try:
+                data = orjson.loads(json_data.dump(data))
+            except Unencodable as refused:
+                return refused.message
+            return self.misfit(data)
         error = next(iter(self.validator.iter_errors(data)))
         steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
         return f"data{steps}: {error.message[:300]}"

@@ -67,6 +67,12 @@ class Topic:
     types: Mapping[str, Path] = option(
         "paths", "Several event types of this topic, each with its schema.", factory=dict
     )
+    unwrap: str | None = option(
+        "choice",
+        "What wraps the data of foreign records: Debezium's envelope, or Connect's JSON with its schema beside it.",
+        default=None,
+        choices=("debezium", "connect"),
+    )
     compatibility: str = option(
         "choice",
         "What a changed schema must keep: new readers of old events (backward), old readers of new ones (forward).",
