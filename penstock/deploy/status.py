@@ -11,7 +11,7 @@ from typing import Final
 from penstock import headers as wire
 from penstock.broker.contract import Admin, Broker, Ends, GroupDescription, Reader, TopicDescription
 from penstock.deploy.difference import undescribed
-from penstock.deploy.frontier import Frontier, position_of
+from penstock.deploy.frontier import Frontier, Standing, position_of
 from penstock.record import Position, Record, TopicPartition
 from penstock.topology.connector_options import SourceOptions
 from penstock.topology.derived import dead_letter_topic, replay_topic, retry_prefix
@@ -147,9 +147,8 @@ async def _source_group(
 async def _group(processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription]) -> GroupStatus:
     admin, group_id = broker.admin(), processor.group_id
     described = await admin.group(group_id)
-    retries = [name for name in everything if name.startswith(retry_prefix(group_id))]
-    own = (replay_topic(group_id), *retries)
-    standing = await position_of(admin, group_id, processor.topics, processor.start_from, always_earliest=own)
+    retries = _retry_topics(group_id, everything)
+    standing = await _standing(processor, admin, everything)
     retry = standing.within(retries)
     first = standing.within((*processor.topics, replay_topic(group_id)))
     dead = await _records(admin, [everything[name] for name in [dead_letter_topic(group_id)] if name in everything])
@@ -166,6 +165,26 @@ async def _group(processor: Processor, broker: Broker, everything: Mapping[str, 
         dead_letters=sum(dead.values()),
         oldest=await oldest(broker.reader(), standing.frontiers),
     )
+
+
+def _retry_topics(group_id: str, everything: Iterable[str]) -> list[str]:
+    return [name for name in everything if name.startswith(retry_prefix(group_id))]
+
+
+async def _standing(processor: Processor, admin: Admin, everything: Iterable[str]) -> Standing:
+    """Where a processor stands in all it reads: sources, replay, retry topics."""
+    own = (replay_topic(processor.group_id), *_retry_topics(processor.group_id, everything))
+    return await position_of(admin, processor.group_id, processor.topics, processor.start_from, always_earliest=own)
+
+
+async def backlog(topology: Topology, broker: Broker) -> int:
+    """Records that the processors of the topology have not finished, retries included. Raises BrokerUnavailable."""
+    admin = broker.admin()
+    everything = await admin.topics()
+    found = await asyncio.gather(
+        *(_standing(processor, admin, everything) for processor in topology.processors.values())
+    )
+    return sum(standing.lag - standing.finished for standing in found)
 
 
 async def topics(topology: Topology, broker: Broker) -> tuple[TopicStatus, ...]:

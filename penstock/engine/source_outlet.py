@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class SourceCounters:
     refused: int = 0
     failures: int = 0  # times `run` ended in an exception
     takeovers: int = 0
+    answers: Counter[int] = field(default_factory=Counter)  # by HTTP status, of a source that is asked
 
 
 @dataclass
@@ -56,11 +58,15 @@ class SourceSurroundings:
     clock: Clock
     codec: Codec
     http: Callable[[], httpx.AsyncClient]
+    backlog: Callable[[], Awaitable[int]] | None = None  # unfinished records of the whole topology
     counters: SourceCounters = field(default_factory=SourceCounters)
 
 
 class SourceOutlet:
-    """See contracts.Outlet. `topology`, `broker` and `options` are there for the connectors that come with penstock."""
+    """See contracts.Outlet.
+
+    `topology`, `broker`, `options`, `backlog` and `counters` are there for the connectors that come with penstock.
+    """
 
     def __init__(self, shared: SourceSurroundings, hand_off: HandOff, tenure: Tenure, keeper: Keeper | None) -> None:
         """`keeper` None: this source keeps no cursor, the outside system does."""
@@ -70,6 +76,7 @@ class SourceOutlet:
         self.partition = tenure  # what HandOff asks before each send: is it still ours
         self.stopping = tenure.stopping
         self.topology, self.broker, self.options = shared.topology, shared.broker, shared.options
+        self.backlog, self.counters = shared.backlog, shared.counters
         bound = {"connector": shared.options.name}
         self.log = logging.LoggerAdapter(logging.getLogger(f"penstock.app.{shared.options.name}"), bound)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from penstock.broker.contract import Assigned, Broker, GroupSettings
@@ -48,6 +48,7 @@ class SourceWorker:
         *,
         client_id: str = "penstock",
         http: Callable[[], httpx.AsyncClient] | None = None,
+        backlog: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self.options = options
         self.joined = False
@@ -57,7 +58,8 @@ class SourceWorker:
         self._source = source
         self._broker = broker
         self._topic = cursors_topic(topology.name)
-        self._shared = SourceSurroundings(topology, options, broker, clock, Codec(topology), http or _no_http)
+        codec = Codec(topology)
+        self._shared = SourceSurroundings(topology, options, broker, clock, codec, http or _no_http, backlog)
         self.counters = self._shared.counters
         self.producer = broker.producer(client_id)
         self._hand_off = HandOff(self.producer, Counters())

@@ -106,6 +106,11 @@ class SourceCollector:
             counter = CounterMetricFamily(name, sentence, labels=names)
             counter.add_metric(values, read(snapshot))
             yield counter
+        sentence = "Answers given over HTTP, by status."
+        answers = CounterMetricFamily("penstock_source_answers", sentence, labels=[*names, "status"])
+        for status, number in snapshot.counters.answers.items():
+            answers.add_metric([*values, str(status)], number)
+        yield answers
 
 
 class WorkerCollector:

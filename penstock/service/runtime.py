@@ -8,11 +8,13 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.broker.contract import Broker
 from penstock.clock import SystemClock
 from penstock.control.follower import following
+from penstock.deploy import status
 from penstock.deploy.local_workers import announced
 from penstock.engine.assembly import build
 from penstock.engine.connector import load_options, make_source
@@ -120,6 +122,7 @@ async def _serve_source(topology: Topology, options: SourceOptions, port: int | 
                 SystemClock(),
                 client_id=_client_id(options.group_id),
                 http=http,
+                backlog=partial(status.backlog, topology, broker),
             )
             with (
                 watched(worker, _source_metrics_of(worker), port) as served,

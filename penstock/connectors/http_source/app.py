@@ -83,9 +83,12 @@ class _Routes:
             gateway.access.after_body(request.headers, b"")
         case = await results.case(id_)
         if STREAM in request.headers.get("accept", ""):
-            return results.stream(case, request.headers.get("last-event-id"))
-        await results.after(case, wait_of(request.headers))
-        return results.respond(id_, case, self._location(id_))
+            response: Response = results.stream(case, request.headers.get("last-event-id"))
+        else:
+            await results.after(case, wait_of(request.headers))
+            response = results.respond(id_, case, self._location(id_))
+        gateway.counted(response.status_code, 0)
+        return response
 
     async def openapi(self, _request: Request) -> Response:
         return Response(orjson.dumps(document(self._gateway.described)), media_type="application/json")

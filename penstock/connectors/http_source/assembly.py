@@ -35,6 +35,7 @@ class Parts:
 
     access: Access
     pressure: Pressure
+    codec: Codec
     broker: Broker
     producer: Producer
     board: Board | None = None
@@ -78,7 +79,7 @@ def assemble(
     codec = Codec(topology)
     access = Access(options.tokens, options.signing_secrets, options.signature_header, clock.now)
     pressure = Pressure(Bounds(options.max_outstanding, backlog=options.max_backlog), clock.monotonic)
-    parts = Parts(access, pressure, broker, broker.producer(options.group_id))
+    parts = Parts(access, pressure, codec, broker, broker.producer(options.group_id))
     if options.reply:
         _open_way_back(parts, options, topology, codec, clock)
     selectors = Selectors(options.key, options.id, options.event_type, options.subject)

@@ -18,7 +18,7 @@ from penstock.clock import Clock
 from penstock.connectors.http_source.access import Caller
 from penstock.connectors.http_source.offered import Offered
 from penstock.connectors.http_source.refusal import Refused
-from penstock.errors import CodecError
+from penstock.errors import CodecError, UnknownSchema
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import seal
@@ -90,6 +90,8 @@ class Sealer:
                 traceparent=offered.traceparent or headers.get(wire.TRACEPARENT) or _traceparent(),
                 marks=self._extensions(offered),
             )
+        except UnknownSchema as error:
+            raise Refused(503, f"the schema cannot be had now: {error.message}", retry_after=5) from None
         except CodecError as error:
             raise Refused(422, f"{error.message} ({error.hint})" if error.hint else error.message) from None
         if whole:

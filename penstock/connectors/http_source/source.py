@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -11,6 +12,13 @@ from penstock.clock import Clock, SystemClock
 from penstock.contracts import Outlet
 from penstock.topology.http_options import HttpSourceOptions
 from penstock.topology.model import Topology
+
+
+class GatewayCounters(Protocol):
+    """What is counted."""
+
+    delivered: int
+    answers: Counter[int]
 
 
 class GatewayOutlet(Outlet, Protocol):
@@ -24,6 +32,16 @@ class GatewayOutlet(Outlet, Protocol):
     @property
     def broker(self) -> Broker:
         """The log."""
+        ...
+
+    @property
+    def backlog(self) -> Callable[[], Awaitable[int]] | None:
+        """Says how many records of the topology are unfinished."""
+        ...
+
+    @property
+    def counters(self) -> GatewayCounters:
+        """Where it counts."""
         ...
 
 
@@ -45,16 +63,21 @@ class HttpSource:
         from penstock.connectors.http_source.assembly import assemble
         from penstock.connectors.http_source.server import Server, listen
 
-        backlog: Callable[[], Awaitable[int]] | None = getattr(outlet, "backlog", None)
-        counted: Callable[[int, int], None] = getattr(outlet, "counted", _nobody_counts)
+        counters = outlet.counters
+
+        def counted(status: int, events: int) -> None:
+            counters.delivered += events
+            counters.answers[status] += 1
+
         parts = assemble(self._options, outlet.topology, outlet.broker, self._clock, counted)
         parts.access.check_secrets()
+        await asyncio.to_thread(parts.codec.prepare, [self._options.topic])
         with listen(self._options.host, self._options.port) as listening:
             server = Server(parts.app, listening, self._options.stop_grace_period)
             outlet.log.info("takes events at http://%s:%d%s", *listening.getsockname()[:2], self._options.path)
             try:
                 async with asyncio.TaskGroup() as group:
-                    background = [group.create_task(work) for work in parts.background(backlog)]
+                    background = [group.create_task(work) for work in parts.background(outlet.backlog)]
                     await server.run(_either(outlet.stopping, parts.failed), parts.drain)
                     for task in background:
                         task.cancel()
@@ -62,10 +85,6 @@ class HttpSource:
                 await parts.close()
         if parts.fatal is not None:
             raise parts.fatal
-
-
-def _nobody_counts(_status: int, _events: int) -> None:
-    return
 
 
 async def _either(first: asyncio.Event, second: asyncio.Event) -> None:
