@@ -7,14 +7,16 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.cli.output import plain, say, table
-from penstock.cli.replaying import moment
+from penstock.cli.output import note, plain, say, structured, table
+from penstock.cli.replaying import counts, moment
 
 if TYPE_CHECKING:
+    from penstock.dead_letter.clusters import Cluster
     from penstock.dead_letter.entries import DeadLetter
     from penstock.dead_letter.handled import Mark
     from penstock.dead_letter.selection import Selection
     from penstock.schema.envelope import Opener
+    from penstock.topology.model import Processor, Topology
 
 COLUMNS = ("POSITION", "GIVEN UP", "REASON", "TYPE", "KEY", "ERROR", "ATTEMPTS", "REPLAYS")
 
@@ -27,6 +29,25 @@ def row(letter: DeadLetter) -> tuple[Any, ...]:
     kind = letter.event_type or None
     key = _text(letter.key)
     return place, moment(letter.time), letter.reason, kind, key, first, letter.attempts, letter.replay_count
+
+
+CLUSTER_COLUMNS = ("CLUSTER", "COUNT", "FIRST", "LAST", "ERROR", "REASONS", "REPLAYED", "SAMPLE")
+
+
+def cluster_row(one: Cluster) -> tuple[Any, ...]:
+    """A cluster as a row of CLUSTER_COLUMNS."""
+    error = f"{one.error_type.rpartition('.')[2]}: {one.error_message}".strip(": ").splitlines()
+    place = f"{one.sample.partition}@{one.sample.offset}"
+    first, last = moment(one.first), moment(one.last)
+    reasons = counts(one.by_reason)
+    return one.id, one.count, first, last, error[0][:70] if error else None, reasons, one.replayed, place
+
+
+def cluster_view(one: Cluster) -> dict[str, Any]:
+    """A cluster for programs."""
+    found: dict[str, Any] = plain(one)
+    found["first"], found["last"] = moment(one.first), moment(one.last)
+    return found
 
 
 def view(letter: DeadLetter) -> dict[str, Any]:
@@ -142,3 +163,30 @@ def selection_view(selection: Selection) -> dict[str, Any]:
         "refused": plain(selection.refused),
         "positions": sorted(map(str, selection.positions)),
     }
+
+
+def opener_of(topology: Topology, processor: Processor) -> Opener:
+    """What opens the entries of a processor."""
+    from penstock.schema.codec import Codec
+    from penstock.schema.envelope import Opener
+
+    return Opener(topology, processor.group_id, Codec(topology))
+
+
+def announce(deed: str, selection: Selection, form: str) -> None:
+    """Say what will be done; beside the result where the result is for a program."""
+    tell = say if form == "table" else note
+    tell(deed)
+    if selection.count:
+        tell(f"  reasons: {counts(selection.by_reason)}")
+        tell(f"  types:   {counts(selection.by_type)}")
+        tell(f"  errors:  {counts(selection.by_error)}")
+        tell(f"  given up from {moment(selection.oldest)} to {moment(selection.newest)}")
+    for reason, count in selection.refused.items():
+        tell(f"  refused: {count} ({reason})")
+
+
+def planned(selection: Selection, form: str) -> None:
+    """The result of a dry run, for programs."""
+    if form != "table":
+        structured(selection_view(selection), form)

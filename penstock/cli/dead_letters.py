@@ -11,7 +11,21 @@ import click
 
 from penstock.cli import doors, options
 from penstock.cli.dead_letter_filters import filters_of, filters_options, position_of, processor_option
-from penstock.cli.dead_letter_text import COLUMNS, details, page, replay_command, row, selection_view, view
+from penstock.cli.dead_letter_replay import replay
+from penstock.cli.dead_letter_text import (
+    CLUSTER_COLUMNS,
+    COLUMNS,
+    announce,
+    cluster_row,
+    cluster_view,
+    details,
+    opener_of,
+    page,
+    planned,
+    replay_command,
+    row,
+    view,
+)
 from penstock.cli.output import note, plain, say, structured, table
 from penstock.cli.replaying import (
     agreed,
@@ -27,15 +41,13 @@ from penstock.cli.trace_text import print_trace, trace_view
 
 if TYPE_CHECKING:
     from penstock.broker.contract import Broker
-    from penstock.dead_letter.entries import DeadLetter
+    from penstock.dead_letter.entries import DeadLetter, Filters
     from penstock.dead_letter.handled import Mark
     from penstock.dead_letter.ranges import Point
-    from penstock.dead_letter.selection import Selection
     from penstock.dead_letter.settling import Result
     from penstock.record import Position
     from penstock.runs.trace import Trace
-    from penstock.schema.envelope import Opener
-    from penstock.topology.model import Processor, Topology
+    from penstock.topology.model import Topology
 
 ROWS = 100  # of a table; programs get all
 
@@ -50,8 +62,9 @@ def dlt() -> None:
 @options.output
 @processor_option
 @filters_options
+@click.option("--clusters", "clustered", is_flag=True, help="By cause: how many, since when, one sample of each.")
 @click.pass_context
-def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, **asked: Any) -> None:
+def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, *, clustered: bool, **asked: Any) -> None:
     """List the entries that wait. What was replayed or discarded is not shown; a table shows the first 100."""
     from penstock.dead_letter.entries import declared_types, list_entries
 
@@ -59,6 +72,9 @@ def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, **asked: 
     topology = door.topology(path)
     group = processor_of(topology, name).group_id
     filters = filters_of(group, asked)
+    if clustered:
+        _list_clusters(door, topology, group, filters, form)
+        return
     shown: list[DeadLetter] = []
     reasons: Counter[str] = Counter()
 
@@ -77,6 +93,21 @@ def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, **asked: 
     if reasons.total() > len(shown):
         note(f"the first {ROWS}; narrow it, or take -o json for all")
     say(f"{entries(reasons.total())} of {group}" + (f": {counts(dict(reasons.most_common()))}" if reasons else ""))
+
+
+def _list_clusters(door: doors.Doors, topology: Topology, group: str, filters: Filters, form: str) -> None:
+    from penstock.dead_letter.clusters import clusters
+    from penstock.dead_letter.entries import declared_types
+
+    declared = declared_types(topology)
+    found = door.ask(topology, lambda broker: clusters(broker, group, filters=filters, declared=declared))
+    if form != "table":
+        structured([cluster_view(one) for one in found], form)
+        return
+    if found:
+        table(CLUSTER_COLUMNS, map(cluster_row, found))
+    count = sum(one.count for one in found)
+    say(f"{entries(count)} of {group} in {len(found)} cluster{'' if len(found) == 1 else 's'}")
 
 
 @dlt.command()
@@ -103,7 +134,7 @@ def show(ctx: click.Context, position: str, path: Path, form: str, name: str | N
     if found is None:
         raise PenstockError(f"there is no entry at {at}", "`penstock dlt ls` lists what waits; older ones were purged")
     letter, marks, chain = found
-    opener = _opener(topology, processor)
+    opener = opener_of(topology, processor)
     command = replay_command(letter, processor.name, str(path))
     if form == "table":
         page(letter, marks, opener, command)
@@ -125,61 +156,7 @@ async def _chain(broker: Broker, topology: Topology, at: Position) -> Trace | st
         return f"no trace: {error.message}"
 
 
-@dlt.command()
-@options.file
-@options.output
-@processor_option
-@filters_options
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second, at most.")
-@click.option("--max-replays", type=click.IntRange(min=1), default=3, show_default=True, help="Loop guard.")
-@options.dry_run
-@options.yes
-@click.pass_context
-def replay(
-    ctx: click.Context,
-    /,
-    path: Path,
-    form: str,
-    name: str | None,
-    rate: float | None,
-    max_replays: int,
-    *,
-    dry_run: bool,
-    yes: bool,
-    **asked: Any,
-) -> None:
-    """Run entries again, through the group's own replay topic. Interrupted, it may be given again."""
-    from penstock.dead_letter import replay as replaying
-    from penstock.dead_letter.entries import declared_types
-
-    door = doors.of(ctx)
-    topology = door.topology(path)
-    processor = processor_of(topology, name)
-    filters = filters_of(processor.group_id, asked)
-
-    async def replayed(broker: Broker) -> Result | None:
-        plan = await replaying.plan_replay(
-            broker,
-            processor.group_id,
-            filters=filters,
-            declared=declared_types(topology),
-            max_replays=max_replays,
-            objection=replaying.unknown_schema(_opener(topology, processor)),
-        )
-        _announce(f"replays {entries(plan.count)} to {plan.topic}", plan.selection, form)
-        if plan.count and not plan.workers:
-            note(f"no worker of {processor.name} runs now: they wait in the replay topic until one does")
-        if dry_run or not plan.count:
-            _planned(plan.selection, form)
-            return None
-        if not agreed("Replay them?", yes=yes, form=form):
-            raise click.Abort
-        with bar("replaying", plan.count) as progress:
-            return await replaying.replay(broker, plan, replay_id=str(uuid.uuid4()), rate=rate, progress=progress)
-
-    result = door.ask(topology, replayed)
-    if result is not None:
-        finish(ctx, result, "replayed", form)
+dlt.add_command(replay)
 
 
 @dlt.command()
@@ -205,9 +182,9 @@ def discard(
 
     async def discarded(broker: Broker) -> Result | None:
         selection = await select(broker, group, filters=filters, declared=declared_types(topology))
-        _announce(f"discards {entries(selection.count)} of {group}", selection, form)
+        announce(f"discards {entries(selection.count)} of {group}", selection, form)
         if dry_run or not selection.count:
-            _planned(selection, form)
+            planned(selection, form)
             return None
         if not agreed("Discard them?", yes=yes, form=form):
             raise click.Abort
@@ -260,29 +237,3 @@ def purge(
             structured({**plain(plan), "done": done}, form)
 
     door.ask(topology, purged)
-
-
-def _opener(topology: Topology, processor: Processor) -> Opener:
-    from penstock.schema.codec import Codec
-    from penstock.schema.envelope import Opener
-
-    return Opener(topology, processor.group_id, Codec(topology))
-
-
-def _announce(deed: str, selection: Selection, form: str) -> None:
-    """Say what will be done; beside the result where the result is for a program."""
-    tell = say if form == "table" else note
-    tell(deed)
-    if selection.count:
-        tell(f"  reasons: {counts(selection.by_reason)}")
-        tell(f"  types:   {counts(selection.by_type)}")
-        tell(f"  errors:  {counts(selection.by_error)}")
-        tell(f"  given up from {moment(selection.oldest)} to {moment(selection.newest)}")
-    for reason, count in selection.refused.items():
-        tell(f"  refused: {count} ({reason})")
-
-
-def _planned(selection: Selection, form: str) -> None:
-    """The result of a dry run, for programs."""
-    if form != "table":
-        structured(selection_view(selection), form)

@@ -91,7 +91,8 @@ class Follower:
         else:
             levers.cancel(command.target, command.by, command.at)
         told = f" ({command.reason})" if command.reason else ""
-        log.warning("%s %s by %s%s", command.action, command.target, command.by, told)
+        what = "" if command.action != "set" else f" concurrency={command.value or 'default'}"
+        log.warning("%s %s%s by %s%s", command.action, command.target, what, command.by, told)
 
 
 @asynccontextmanager

@@ -27,6 +27,12 @@ class Follower:
         self._own: set[Position] = set()
         self.partitions = 0  # of the topic, as of the last look
 
+    async def skip(self) -> None:
+        """Begin at the end as it is now. Raises TopicMissing."""
+        found = await whole(self._broker.admin(), self._topic)
+        self.partitions = len(found)
+        self._next = {partition: high for partition, (_, high) in found.items()}
+
     async def fresh(self) -> AsyncIterator[Record]:
         """What is there and was not yielded yet. Raises TopicMissing."""
         found = await whole(self._broker.admin(), self._topic)
