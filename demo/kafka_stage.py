@@ -44,7 +44,7 @@ class KafkaStage:
         self._logs = logs
         self._files: dict[str, IO[str]] = {}
         self._http = httpx.AsyncClient(timeout=2, trust_env=False)
-        self._children: list[Child] = children_of(topology, log_format="json")
+        self._children: list[Child] = children_of(topology, tuple(topology.processors), log_format="json")
         self._supervisors = {child.name: Supervisor([child], self._hear) for child in self._children}
         self._running: list[asyncio.Task[int]] = []
 

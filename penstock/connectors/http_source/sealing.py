@@ -57,7 +57,8 @@ class Sealer:
         self._codec = codec
         self._topic = topic
         self._source = source
-        self._selectors = selectors
+        self._keyed = selectors.key is not None
+        self._selectors = [(name, path) for name, path in dataclasses.asdict(selectors).items() if path]
         self._clock = clock
         self._checked = {type_ for declared in topology.topics.values() for type_ in declared.schemas}
         self._taken = set(topology.topics[topic].schemas) if topic in topology.topics else set()
@@ -65,11 +66,11 @@ class Sealer:
     def seal(self, offered: Offered, headers: Mapping[str, str], caller: Caller, index: int) -> Sealed:
         """The record of one event. Raises Refused (422) where it does not fit, (415) for data no schema knows."""
         said = self._selected(offered, headers)
-        type_ = self._type(offered.type or said["type"])
-        id_ = offered.id or said["id"] or self._id(headers, caller, index)
+        type_ = self._type(offered.type or said.get("type"))
+        id_ = offered.id or said.get("id") or self._id(headers, caller, index)
         if len(id_) > _LONGEST_ID or not id_.isprintable():
             raise Refused(422, f"an id is at most {_LONGEST_ID} printable characters long")
-        key = said["key"] if self._selectors.key else offered.partition_key
+        key = said["key"] if self._keyed else offered.partition_key
         whole = type_ not in self._checked and offered.raw is not None
         if type_ in self._checked:
             self._fit_for_a_schema(offered, type_)
@@ -83,7 +84,7 @@ class Sealer:
                 id=id_,
                 source=offered.source or self._source,
                 time=offered.time or datetime.fromtimestamp(self._clock.now(), UTC),
-                subject=offered.subject or said["subject"],
+                subject=offered.subject or said.get("subject"),
                 correlation_id=offered.correlation_id,
                 causation_id=offered.causation_id,
                 tenant=offered.tenant,
@@ -121,12 +122,8 @@ class Sealer:
             return new_id(self._clock.now())
         return uuid5(NAMESPACE.bytes, orjson.dumps(("http", self._source, caller.name, key, index)))
 
-    def _selected(self, offered: Offered, headers: Mapping[str, str]) -> dict[str, str | None]:
-        return {
-            field.name: select(selector, offered.data, headers, field.name) if selector else None
-            for field in dataclasses.fields(self._selectors)
-            for selector in [getattr(self._selectors, field.name)]
-        }
+    def _selected(self, offered: Offered, headers: Mapping[str, str]) -> dict[str, str]:
+        return {name: select(path, offered.data, headers, name) for name, path in self._selectors}
 
     def _extensions(self, offered: Offered) -> tuple[tuple[str, bytes], ...]:
         found = [(f"{wire.CE}{name}", value.encode()) for name, value in offered.extensions]

@@ -51,6 +51,7 @@ class Server:
                 lifespan="off",
                 ws="none",
                 server_header=False,
+                proxy_headers=False,  # nothing here asks where a request came from
                 backlog=_BACKLOG,
                 timeout_graceful_shutdown=max(1, int(grace)),
             )
