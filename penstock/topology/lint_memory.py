@@ -14,6 +14,7 @@ from penstock.topology.model import Processor, Topology
 from penstock.topology.wording import did_you_mean, quoted
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")  # it is part of file, table and key names
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _FUNCTION: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -23,6 +24,10 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         if not _NAME.fullmatch(name):
             message = f"memory {quoted(name)} has a name that not every store takes"
             yield marks.problem(marks.key("memory", name), message, "letters, digits, dot, underscore, hyphen; 100")
+        schema = getattr(memory, "schema", None)
+        if schema is not None and not _SCHEMA.fullmatch(schema):
+            message = f"{quoted(schema)} is not a name that a schema can have without quotes"
+            yield marks.problem(marks.value("memory", name, "schema"), message, "a-z, 0-9 and _, for example memory")
         for key in ("embed", "tokens"):
             if marks.sound("memory", name, key) and not _FUNCTION.fullmatch(getattr(memory, key)):
                 message = f"{key} {quoted(getattr(memory, key))} is not module:function"

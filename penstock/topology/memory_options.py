@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
+from penstock.secret import Secret
 from penstock.topology.option import option
 
 
@@ -53,6 +54,34 @@ class SqliteMemory(MemoryOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RedisMemory(MemoryOptions):
+    """Redis or Valkey; notes are compared in the worker."""
+
+    memory: ClassVar[str] = "redis"
+    implementation: ClassVar[str] = "penstock.memory.redis:backend"
+    extra: ClassVar[str] = "redis"
+
+    url: Secret = option("secret", "Where it is, and as whom.", example="${REDIS_URL:-redis://localhost:6379/0}")
+    prefix: str | None = option(
+        "text", "Of all its keys; absent: `penstock:<topology>:<name>`.", default=None, example="desk"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresMemory(MemoryOptions):
+    """PostgreSQL with pgvector: the durable, shared one."""
+
+    memory: ClassVar[str] = "postgres"
+    implementation: ClassVar[str] = "penstock.memory.postgres:backend"
+    extra: ClassVar[str] = "postgres"
+
+    url: Secret = option("secret", "Where it is, and as whom.", example="${MEMORY_URL}")
+    schema: str | None = option(
+        "name", "Its own schema; absent: `penstock_<topology>_<name>`.", default=None, example="agent_memory"
+    )
+
+
 MEMORIES: Final[Mapping[str, type[MemoryOptions]]] = MappingProxyType(
-    {options.memory: options for options in (SqliteMemory,)}
+    {options.memory: options for options in (SqliteMemory, RedisMemory, PostgresMemory)}
 )

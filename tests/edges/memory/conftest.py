@@ -1,0 +1,70 @@
+"""The servers that memories are kept in: real ones, each started once, each test in a corner of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+EDGES = str(Path(__file__).parents[1])
+if EDGES not in sys.path:
+    sys.path.insert(0, EDGES)
+
+from pgvector_server import PgvectorServer  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
+
+from penstock.memory.contract import Backend  # noqa: E402
+
+
+def absent(reason: str) -> None:
+    """Skip with the reason; on the build server, where everything is to be installed, fail."""
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if missing := RedisServer.missing():
+        absent(missing)
+    pytest.importorskip("redis", reason="pip install 'penstock[redis]'")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def pgvector_server() -> Iterator[PgvectorServer]:
+    if missing := PgvectorServer.missing():
+        absent(missing)
+    pytest.importorskip("psycopg_pool", reason="pip install 'penstock[postgres]'")
+    server = PgvectorServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+def in_redis(request: pytest.FixtureRequest) -> Backend:
+    from penstock.memory.redis import RedisBackend
+
+    return RedisBackend(request.getfixturevalue("redis_server").url, f"test-{uuid.uuid4().hex}")
+
+
+def in_postgres(request: pytest.FixtureRequest) -> Backend:
+    from penstock.memory.postgres import PostgresBackend
+
+    return PostgresBackend(request.getfixturevalue("pgvector_server").url, f"test_{uuid.uuid4().hex}")
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {"redis": in_redis, "postgres": in_postgres}
+
+
+@pytest.fixture(params=KINDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """An empty memory on each kind of server, not yet open."""
+    return KINDS[request.param](request)
