@@ -188,6 +188,10 @@ class Memory(Protocol):
         """Another agent's or conversation's memory, of the same tenant."""
         ...
 
+    def now(self) -> float:
+        """Epoch seconds, by the clock that dates what is written here."""
+        ...
+
     async def get(self, name: str, default: Any = None) -> Any:
         """The value put under `name`, else `default`."""
         ...

@@ -37,6 +37,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "groups": ("groups", "groups", "Consumer groups: state, lag, true backlog, oldest event."),
     "topics": ("groups", "topics", "Declared and derived topics, and whether they are there."),
     "outbox": ("outbox", "outbox", "The SQL of a transactional outbox in PostgreSQL."),
+    "memory": ("memory", "memory", "What agents remember: show, export, forget."),
     "kafka": ("kafka", "kafka", "A real Kafka on this machine, for development."),
     "doctor": ("doctor", "doctor", "Find out what is wrong, and what to do about it."),
     "export": ("exports", "export", "Write what other tools read: Kubernetes, Compose, AsyncAPI, alerts ..."),

@@ -58,6 +58,10 @@ class ScopedMemory:
         )
         return ScopedMemory(self._session, there)
 
+    def now(self) -> float:
+        """See Memory."""
+        return self._session.now()
+
     async def get(self, name: str, default: Any = None) -> Any:
         """See Memory."""
         session, place = self._session, (self._scope, name)
