@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +49,52 @@ def topic_name() -> Callable[[str], str]:
         return f"{stem}-{uuid.uuid4().hex[:10]}"
 
     return name
+
+
+@pytest.fixture
+def desk_console(tmp_path: Path) -> Callable[..., Any]:
+    """`desk_console(scenario, handler)`: a desk in virtual time; `scenario(app, console)` gets a client of its console.
+
+    `console(token=...)` opens a client; with a token it may act.
+    """
+    import httpx
+
+    from penstock.console.access import Access
+    from penstock.console.app import create
+    from penstock.console.desk import Desk
+    from penstock.testing import run_topology
+
+    (tmp_path / "topology.yaml").write_text(DESK)
+
+    def play(scenario: Any, handler: Any, *, open_to_look: bool = True) -> None:
+        async def main(app: Any) -> None:
+            access = Access("the-token", open_to_look=open_to_look)
+            site = create(Desk(app.topology, app.broker, app.clock, access, path="topology.yaml"))
+
+            def console(token: str = "", **headers: str) -> httpx.AsyncClient:
+                bearer = {"authorization": f"Bearer {token}"} if token else {}
+                transport = httpx.ASGITransport(site, raise_app_exceptions=True)
+                base = "http://127.0.0.1:8900"
+                return httpx.AsyncClient(transport=transport, base_url=base, headers={**bearer, **headers})
+
+            await scenario(app, console)
+
+        run_topology(tmp_path / "topology.yaml", main, handlers={"triage": handler}, record_runs=True)
+
+    return play
+
+
+DESK = """\
+version: 1
+name: desk
+topics:
+  tickets: { partitions: 2, type: ticket.created }
+  answers: { partitions: 2, type: ticket.answered }
+runs: { mask: [card.number] }
+processors:
+  triage:
+    handler: agents:triage
+    topics: [tickets]
+    output: answers
+    retry: { max_attempts: 2, backoff: { initial: 1s, max: 1s } }
+"""

@@ -39,6 +39,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "outbox": ("outbox", "outbox", "The SQL of a transactional outbox in PostgreSQL."),
     "memory": ("memory", "memory", "What agents remember: show, export, forget."),
     "kafka": ("kafka", "kafka", "A real Kafka on this machine, for development."),
+    "console": ("console", "console", "Look at all of it, and act, in a browser."),
     "doctor": ("doctor", "doctor", "Find out what is wrong, and what to do about it."),
     "export": ("exports", "export", "Write what other tools read: Kubernetes, Compose, AsyncAPI, alerts ..."),
     "version": ("version", "version", "Print the versions of penstock and of what it stands on."),

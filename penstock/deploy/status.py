@@ -44,7 +44,8 @@ class GroupStatus:
     """A processor's group now.
 
     `lag` is end - frontier over sources and replay; `finished_above` of those are finished already; `waiting` are in
-    retry topics. `dead_letters` counts what stands in the dead letter topic, replayed or not.
+    retry topics. `finished` is a sum of offsets that grows by every source record that is done. `dead_letters` counts
+    what stands in the dead letter topic, replayed or not.
     """
 
     processor: str
@@ -55,6 +56,7 @@ class GroupStatus:
     started: bool
     lag: int
     finished_above: int
+    finished: int
     waiting: int
     dead_letters: int
     oldest: Oldest | None
@@ -138,6 +140,7 @@ async def _source_group(
         started=True,
         lag=0,
         finished_above=0,
+        finished=0,
         waiting=0,
         dead_letters=sum(dead.values()),
         oldest=None,
@@ -161,6 +164,7 @@ async def _group(processor: Processor, broker: Broker, everything: Mapping[str, 
         started=standing.started,
         lag=first.lag,
         finished_above=first.finished,
+        finished=sum(one.offset for one in first.frontiers) + first.finished,
         waiting=retry.lag - retry.finished,
         dead_letters=sum(dead.values()),
         oldest=await oldest(broker.reader(), standing.frontiers),

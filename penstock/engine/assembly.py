@@ -159,7 +159,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
         assignment=_assignment(ground, intake, committer, suspects),
         executor=executor,
         hand_off=hand_off,
-        settle=_settle(ground, hand_off, identify),
+        settle=_settle(ground, hand_off, identify, intake),
         own_topics=ground.own_topics,
         pool=pool,
         counters=counters,
@@ -198,7 +198,7 @@ def _assignment(ground: _Ground, intake: Intake, committer: Committer, suspects:
     )
 
 
-def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str]) -> Settle:
+def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str], intake: Intake) -> Settle:
     return Settle(
         ground.processor,
         hand_off,
@@ -208,7 +208,7 @@ def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str]) 
         identify,
         ground.own_topics.tier,
         ground.own_topics.hop,
-        _holder(ground.clock, ground.switch),
+        _holder(ground.clock, intake, ground.switch),
     )
 
 
@@ -237,15 +237,18 @@ def _identifier(opener: Opener, group_id: str, cluster_id: str) -> Callable[[Run
     return identify
 
 
-def _holder(clock: Clock, switch: Switch) -> Callable[[Run, float], None]:
+def _holder(clock: Clock, intake: Intake, switch: Switch) -> Callable[[Run, float], None]:
     """Puts a run off inside its own lane, in memory: it keeps the lane and gives back its slot."""
     import asyncio
 
     def again(run: Run) -> None:
-        run.partition.held -= 1
+        if run.partition.active:  # else `forget` has given its room back
+            intake.held -= 1
+            run.partition.held -= 1
         switch.put(run)
 
     def hold(run: Run, delay: float) -> None:
+        intake.held += 1
         run.partition.held += 1
         run.due = clock.now() + delay
         asyncio.get_running_loop().call_later(delay, again, run)

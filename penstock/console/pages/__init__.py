@@ -1,0 +1,1 @@
+"""The pages, one file each: what a page asks of the cluster, and the template that shows it."""
