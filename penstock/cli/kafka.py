@@ -14,7 +14,7 @@ from penstock.cli.output import note, say, structured
 from penstock.errors import LocalKafkaError
 
 if TYPE_CHECKING:
-    from penstock.local_kafka import LocalKafka
+    from penstock.local_kafka import LocalKafka, Security
 
 
 @click.group()
@@ -39,18 +39,29 @@ def data_option(verb: options.Verb) -> options.Verb:
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Listen here; else its former one, 9092, or any that is free."
 )
-def start(data: Path, form: str, port: int | None) -> None:
+@click.option("--secure", is_flag=True, help="TLS, SASL/SCRAM and ACLs, as on a cluster of one's company.")
+def start(data: Path, form: str, port: int | None, *, secure: bool) -> None:
     """Start it, or say that it runs. The first time fetches the broker (about 100 MB)."""
     from penstock import local_kafka
     from penstock.cli import local_broker
 
-    found = local_kafka.start(data, port or local_broker.usual_port(data), say=note)
+    found = local_kafka.start(data, port or local_broker.usual_port(data), secure=secure, say=note)
+    security = local_kafka.security_of(found.data)
     if form != "table":
-        structured(_values(found), form)
+        structured({**_values(found), "clients": _clients(security)}, form)
         return
     say(f"Kafka runs at {found.bootstrap} (pid {found.pid})", style="good")
     if not found.bootstrap.endswith(":9092"):
         say(f"export KAFKA_BOOTSTRAP_SERVERS={found.bootstrap}")
+    if security is not None:
+        say("kafka:  # in the topology; `app` may do what ACLs allow (penstock export acls), `admin` everything")
+        for name, value in security.client("app").items():
+            say(f"  {name}: {value}")
+
+
+def _clients(security: Security | None) -> dict[str, dict[str, str]]:
+    """How each user logs in; passwords are named by their files."""
+    return {user: security.client(user) for user in ("admin", "app")} if security else {}
 
 
 @kafka.command()

@@ -8,6 +8,20 @@ from __future__ import annotations
 
 from penstock.local_kafka.jars import KAFKA_VERSION, fetch
 from penstock.local_kafka.launch import SHORT_LIVED
-from penstock.local_kafka.process import LocalKafka, kill, log_path, start, status, stop, wipe
+from penstock.local_kafka.process import LocalKafka, kill, log_path, security_of, start, status, stop, wipe
+from penstock.local_kafka.secure import Security
 
-__all__ = ["KAFKA_VERSION", "SHORT_LIVED", "LocalKafka", "fetch", "kill", "log_path", "start", "status", "stop", "wipe"]
+__all__ = [
+    "KAFKA_VERSION",
+    "SHORT_LIVED",
+    "LocalKafka",
+    "Security",
+    "fetch",
+    "kill",
+    "log_path",
+    "security_of",
+    "start",
+    "status",
+    "stop",
+    "wipe",
+]

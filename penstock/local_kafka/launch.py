@@ -17,6 +17,7 @@ from typing import Final
 from penstock.errors import LocalKafkaError
 from penstock.local_kafka.layout import Layout
 from penstock.local_kafka.properties import server_properties, write_properties
+from penstock.local_kafka.secure import Security
 
 START_TIMEOUT: Final = 90.0  # seconds; a few suffice, but an overloaded machine deserves its time
 SHORT_LIVED: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
@@ -37,18 +38,30 @@ class PortTaken(Exception):
     """Another process took the port between our look and the broker's bind."""
 
 
-def prepare(layout: Layout, java: Path, jars: Sequence[Path], port: int, overrides: Mapping[str, str]) -> None:
+def prepare(
+    layout: Layout,
+    java: Path,
+    jars: Sequence[Path],
+    port: int,
+    overrides: Mapping[str, str],
+    security: Security | None = None,
+) -> None:
     """Write the settings, and format the folder where it is new. Raises LocalKafkaError."""
     if shutil.disk_usage(layout.data).free < _LEAST_ROOM:
         raise LocalKafkaError(
             f"the disk that holds {layout.data} has less than {_LEAST_ROOM // 1_000_000} MB left",
             "make room, or choose another data folder",
         )
-    write_properties(layout.properties, server_properties(layout.log_dir, port, free_port(), overrides))
+    controller = free_port()
+    if security is not None:
+        security.make(java)
+        overrides = {**security.properties(port, controller), **overrides}
+    write_properties(layout.properties, server_properties(layout.log_dir, port, controller, overrides))
     if (layout.log_dir / "meta.properties").exists():
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
-    tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(layout.properties))
+    tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(layout.properties)]
+    tool += security.format_options() if security else []
     done = subprocess.run(  # noqa: S603
         [java, *SHORT_LIVED, "-Xmx128m", "-cp", _class_path(jars), *tool], capture_output=True, text=True, check=False
     )

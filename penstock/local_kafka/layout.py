@@ -24,6 +24,11 @@ class Layout:
         return self.data / "server.properties"
 
     @property
+    def secure(self) -> Path:
+        """Passwords and certificate, where the broker is a secure one."""
+        return self.data / "secure"
+
+    @property
     def log(self) -> Path:
         """What the broker says."""
         return self.data / "kafka.log"

@@ -18,6 +18,7 @@ from penstock.local_kafka.java import find_java
 from penstock.local_kafka.launch import PortTaken, free_port, is_free, launch, prepare, wait_ready
 from penstock.local_kafka.layout import Layout
 from penstock.local_kafka.lock import held, hold
+from penstock.local_kafka.secure import Security
 
 STOP_TIMEOUT: Final = 30.0  # seconds given to a clean shutdown before it is killed
 _PORT_ATTEMPTS: Final = 5
@@ -43,12 +44,14 @@ def start(
     *,
     overrides: Mapping[str, str] | None = None,
     jvm: Sequence[str] = (),
+    secure: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> LocalKafka:
     """Start a broker on this folder and return once it serves; one that already runs there is returned as it is.
 
     Without `port` the folder's former port is used where it is free, else any. `overrides` are server settings,
     `jvm` options of the Java runtime (KAFKA_HEAP_OPTS sets its heap, as for any Kafka); `say` hears of progress.
+    `secure` makes a new folder's broker ask for TLS, SCRAM and ACLs; a folder stays what it was made as.
     Raises LocalKafkaError, which says what to do.
     """
     layout = _layout(data)
@@ -60,12 +63,13 @@ def start(
         running = status(data)
         if running is not None:
             return _the_running_one(running, port)
+        security = _security(layout, secure=secure)
         java = find_java()
         jars = fetch(say)
         say("starting Kafka")
         for _ in range(_PORT_ATTEMPTS):
             chosen = _choose_port(layout, port)
-            prepare(layout, java, jars, chosen, overrides or {})
+            prepare(layout, java, jars, chosen, overrides or {}, security)
             layout.write_port(chosen)
             try:
                 with hold(layout.broker_lock) as lock:
@@ -80,6 +84,22 @@ def start(
             if started is not None:
                 return started
     raise LocalKafkaError("Kafka did not come up after several attempts", f"see {layout.log}, or give a free port")
+
+
+def security_of(data: Path) -> Security | None:
+    """How to log in to the broker of this folder, where it is a secure one."""
+    layout = _layout(data)
+    return Security(layout.secure) if layout.secure.exists() else None
+
+
+def _security(layout: Layout, *, secure: bool) -> Security | None:
+    if layout.secure.exists():
+        return Security(layout.secure)
+    if secure and layout.log_dir.exists():
+        raise LocalKafkaError(
+            f"the Kafka in {layout.data} was made without --secure", "wipe it, or give another --data"
+        )
+    return Security(layout.secure) if secure else None
 
 
 def status(data: Path) -> LocalKafka | None:

@@ -65,6 +65,8 @@ _PROMPT = {
 
 
 def write_properties(path: Path, settings: Mapping[str, str]) -> None:
-    """Write them as a Java properties file; backslashes in values (paths) are escaped."""
+    """Write them as a Java properties file for its owner alone; backslashes in values (paths) are escaped."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     lines = [f"{name}={value}".replace("\\", "\\\\") for name, value in settings.items()]
     path.write_text("# Written by penstock at every start.\n" + "\n".join(lines) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from penstock.topology.built_in import Load
 from penstock.topology.connector_kind import ConnectorKinds
 from penstock.topology.connector_options import SinkOptions, processor_of
 from penstock.topology.document import ListNode, MapNode, Node, ScalarNode
+from penstock.topology.kafka_secrets import FILE, SECRETS, KafkaSettings
 from penstock.topology.marks import START, Mark, Marks
 from penstock.topology.memory_kind import memory_kind
 from penstock.topology.model import Processor, Topology
@@ -63,6 +64,7 @@ class Sections:
         sinks = {name: processor_of(one) for name, one in connectors.items() if isinstance(one, SinkOptions)}
         return dataclasses.replace(
             found,
+            kafka=KafkaSettings(found.kafka),
             processors={**sinks, **processors},
             connectors=connectors,
             path=path,
@@ -190,7 +192,18 @@ class Sections:
             return self._report(node.mark, path, "must be one value, not a map", hint)
         if isinstance(node, ListNode):
             return self._report(node.mark, path, "must be one value, not a list", "write one text: a,b")
+        if path[0] == "kafka" and path[-1] in SECRETS and isinstance(node, ScalarNode) and not node.unread:
+            return self._kafka_secret(node, path)
         return self._scalar(option, node, path)
+
+    def _kafka_secret(self, node: ScalarNode, path: _Path) -> Any:
+        """A password among the client's settings: from the environment, or the file that the keeper will read."""
+        if node.text.startswith(FILE):
+            return f"{FILE}{self._directory / node.text.removeprefix(FILE).strip()}"
+        if not node.replaced:
+            hint = "write ${NAME}, or file:/run/secrets/NAME"
+            return self._report(node.mark, path, "is a secret and must not stand in this file", hint)
+        return node.text
 
     def _free_map(self, _option: Option, node: Node, path: _Path, _inherited: Any) -> Any:
         return self._map_of(path, node, self._free)

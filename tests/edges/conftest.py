@@ -13,6 +13,7 @@ HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
+from postgres_server import PostgresServer  # noqa: E402
 from registry_server import RegistryServer  # noqa: E402
 
 
@@ -35,6 +36,18 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = RegistryServer(tmp_path_factory.mktemp("registry"))
     if missing := server.missing():
         _absent(missing)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL."""
+    if PostgresServer.binaries() is None:
+        _absent("PostgreSQL is not installed (initdb, pg_ctl)")
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
     try:
         yield server.start()
     finally:

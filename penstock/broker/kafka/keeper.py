@@ -12,7 +12,7 @@ from penstock.broker.contract import GroupSettings
 from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.member import KafkaMember
 from penstock.broker.kafka.producer import KafkaProducer
-from penstock.broker.kafka.settings import client_settings
+from penstock.broker.kafka.settings import client_settings, revealed
 
 if TYPE_CHECKING:
     from penstock.broker.kafka.admin import KafkaAdmin
@@ -23,7 +23,7 @@ class KafkaBroker:
     """contract.Broker on a Kafka cluster. `settings` are librdkafka's, `bootstrap.servers` among them."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = dict(settings)
+        self._settings = revealed(settings)
         self._members: list[KafkaMember] = []
         self._producers: list[KafkaProducer] = []
         self._admin: KafkaAdmin | None = None

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from penstock.broker.contract import GroupSettings
 from penstock.errors import BrokerError
+from penstock.secret import Secret
+from penstock.topology.kafka_secrets import FILE, SECRETS, KafkaSettings
 
 LOGGER: Final = "penstock.kafka"
 OWN_SEAT: Final = "/own"  # what the client id of a worker's second seat in its group ends with: see member.py
@@ -59,6 +62,15 @@ _PRODUCER_DEFAULTS: Final = {
     "message.max.bytes": "100000000",  # the topic decides what is too large; brokers hang up at 104857600 by default
     "topic.metadata.propagation.max.ms": "5000",  # how long a topic that does not exist keeps a record waiting
 }
+
+
+def revealed(settings: Mapping[str, str]) -> KafkaSettings:
+    """The settings with each `file:` secret read. Raises PenstockError for a file it cannot read."""
+    found = KafkaSettings(settings)
+    for name in SECRETS & settings.keys():
+        if settings[name].startswith(FILE):
+            found[name] = Secret(file=Path(settings[name].removeprefix(FILE))).reveal()
+    return found
 
 
 def client_settings(settings: Mapping[str, str], client_id: str = "") -> dict[str, Any]:
