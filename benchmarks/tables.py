@@ -20,6 +20,7 @@ _COLUMNS = {
     "soonest_ms": ("soonest after due, ms", "min", "{:.2f}"),
     "late_quiet": ("p99 late, no backlog, s", "max", "{:.3f}"),
     "late_busy": ("p99 late, backlog, s", "max", "{:.3f}"),
+    "recorded": ("attempts on record", "min", "{:,.0f}"),
     "busy": ("of them behind a backlog", "median", "{:,.0f}"),
 }
 _SUMS = {"median": median, "min": min, "max": max}

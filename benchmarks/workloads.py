@@ -242,6 +242,31 @@ def storm(size: Size) -> Workload:
     return Workload("storm", title, (Load("bench.storm", count, 10_000),), entries, rounds, goals, fields)
 
 
+def records(size: Size) -> Workload:
+    """What the record of what ran costs: a handler that does nothing, and agents of 200 ms."""
+    count = size.records(300_000)
+    drained = {"topic": "bench.records", "count": count}
+    agents = {"topic": "bench.agents", "count": size.records(10_000), "sleep": 0.2, "concurrency": 200}
+    without, slow_without = "no records", "200 ms agents, no records"
+    every = "every attempt on record"
+    slow_with = "200 ms agents, every attempt on record"
+    entries = (
+        Entry(OURS, "ours", "drain", drained),
+        Entry(without, "ours", "drain-unrecorded", drained),
+        Entry(every, "ours", "drain-recorded", drained, size.few(3)),
+        Entry(slow_without, "ours", "sleep-unrecorded", agents, size.few(3)),
+        Entry(slow_with, "ours", "sleep-recorded", agents, size.few(3)),
+    )
+    goals = (
+        ratio("with records (the default rate) to none, no-op drain", OURS, without, 0.85),
+        ratio("every attempt on record to none, no-op drain", every, without, None),
+        ratio("every attempt on record to none, 200 ms agents", slow_with, slow_without, 0.99),
+    )
+    loads = (Load("bench.records", count), Load("bench.agents", agents["count"], 10_000))
+    title = f"Run records: {count:,} records drained with and without"
+    return Workload("records", title, loads, entries, size.rounds, goals, ("cpu_us", "rss", "recorded"), base=without)
+
+
 WORKLOADS: Final[dict[str, Callable[[Size], Workload]]] = {
     "drain": drain,
     "sleep": sleep,
@@ -250,4 +275,5 @@ WORKLOADS: Final[dict[str, Callable[[Size], Workload]]] = {
     "latency": latency,
     "backlog": backlog,
     "storm": storm,
+    "records": records,
 }

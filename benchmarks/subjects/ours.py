@@ -19,9 +19,10 @@ from benchmarks.meter import Meter, Task, say, task
 from benchmarks.subjects import handlers
 from penstock.service.development import apply_topology
 from penstock.service.runtime import run_worker
-from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
+from penstock.topology.model import Backoff, Processor, Retry, Runs, Topic, Topology
 
-HANDLERS = {"latency": "delay", "output": "answer", "storm": "fail_once", "drain": "noop", "drain-logged": "noop"}
+_RUNS = {"unrecorded": Runs(enabled=False), "recorded": Runs(rate=1_000_000_000)}
+HANDLERS = {"latency": "delay", "output": "answer", "storm": "fail_once", "drain": "noop"}
 
 
 _RESOLUTION = 0.001  # seconds: due times travel as whole milliseconds
@@ -29,7 +30,8 @@ _RESOLUTION = 0.001  # seconds: due times travel as whole milliseconds
 
 def topology_of(given: Task) -> Topology:
     """One processor on one topic; only what the workload asks for differs from the defaults."""
-    name = HANDLERS.get(given.mode, "sleep")
+    mode, _, variant = given.mode.partition("-")
+    name = HANDLERS.get(mode, "sleep")
     topics = {given.topic: Topic(name=given.topic)}
     if given.output:
         topics[given.output] = Topic(name=given.output)
@@ -45,8 +47,15 @@ def topology_of(given: Task) -> Topology:
     )
     folder = Path(given.data)
     kafka = {"bootstrap.servers": given.bootstrap}
+    runs = _RUNS.get(variant, Runs())
     return Topology(
-        name="bench", kafka=kafka, topics=topics, processors={"p": processor}, path=folder / "t.yaml", directory=folder
+        name="bench",
+        kafka=kafka,
+        topics=topics,
+        processors={"p": processor},
+        runs=runs,
+        path=folder / "t.yaml",
+        directory=folder,
     )
 
 
@@ -62,6 +71,8 @@ def main() -> None:
     handlers.meter = meter = Meter(given, lambda: os.kill(os.getpid(), signal.SIGTERM))
     if given.mode != "drain-logged":
         logging.getLogger("penstock.attempt").setLevel("ERROR" if given.mode == "storm" else "WARNING")
+    recorded = _Recorded()
+    logging.getLogger("penstock.runs").addHandler(recorded)
     meter.arm()
     code = run_worker(topology, "p", port=port)
     if code:
@@ -69,9 +80,20 @@ def main() -> None:
         raise SystemExit(code)
     if given.mode == "output" and meter.result:  # the last ones had only begun; all before them were confirmed
         meter.extra["rate"] = (meter.result["events"] - given.concurrency) / meter.result["seconds"]
+    meter.extra["recorded"] = recorded.count
     if given.mode == "storm":
         meter.extra.update(_storm())
     meter.report()
+
+
+class _Recorded(logging.Handler):
+    """Hears how many attempts the worker has put on record."""
+
+    count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if isinstance(record.args, tuple) and record.msg.startswith("%d attempts on record"):
+            self.count = record.args[0]
 
 
 def _storm() -> dict[str, Any]:

@@ -91,6 +91,11 @@ class RunWriter:
         self._counters.run_records_lost += len(self._queue) + self.passed_over
         self.passed_over = 0
         self._queue.clear()
+        await self._flush()
+        counters = self._counters
+        log.info("%d attempts on record, %d left out", counters.run_records, counters.run_records_lost)
+
+    async def _flush(self) -> None:
         try:
             await asyncio.wait_for(self._producer.flush(), _FAREWELL)
         except (TimeoutError, BrokerError):
