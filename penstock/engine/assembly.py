@@ -81,6 +81,7 @@ async def build(
     http: Callable[[], httpx.AsyncClient] | None = None,
     counters: Counters | None = None,
     recorder: Recorder | None = None,
+    wrap: Callable[[Handler], Handler] | None = None,
     memory: ProcessorMemory | None = None,
 ) -> Worker:
     """A worker ready to run. Asks the cluster for its id; raises BrokerUnavailable, HandlerError."""
@@ -89,6 +90,8 @@ async def build(
         handler = in_batches(handler, processor, clock.monotonic)
     if memory is not None:
         handler = replace(handler, call=Remembering(handler.call, memory))
+    if wrap is not None:
+        handler = wrap(handler)
     executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)
     return Worker(_parts(ground, handler, executor), clock, observe, recorder)
 

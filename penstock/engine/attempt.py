@@ -118,19 +118,24 @@ class Attempt:
     @property
     def usage(self) -> Usage:
         """See Context."""
-        return self._trail().usage
+        return self.trail().usage
 
     def step(self, name: str) -> StepUnderWay:
         """See Context."""
-        return self._trail().step(name)
+        return self.trail().step(name)
 
-    def _trail(self) -> Trail:
+    def trail(self) -> Trail:
         """Of this attempt; most runs never ask for one."""
         run = self._run
         if run.trail is None or run.trail.owner is not self:
             shared = self._shared
             run.trail = Trail(self, shared.counters, shared.clock.monotonic, run.started)
         return run.trail
+
+    def _traceparent(self) -> str:
+        """Of this attempt's own span; '' where nobody traces it."""
+        trail = self._run.trail
+        return trail.traceparent if trail is not None and trail.owner is self else ""
 
     def emit(
         self,
@@ -202,7 +207,7 @@ class Attempt:
             correlation_id=wire.text(carried, wire.CE_CORRELATION_ID) or event_id,
             causation_id=event_id,
             tenant=wire.text(carried, wire.CE_TENANT_ID),
-            traceparent=wire.text(carried, wire.TRACEPARENT),
+            traceparent=self._traceparent() or wire.text(carried, wire.TRACEPARENT),
             headers=headers,
             marks=(wire.line(wire.RUN_ID, self.run_id),),
         )

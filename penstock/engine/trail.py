@@ -34,13 +34,28 @@ class ModelUsage:
     cost: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a model; `at` is when it was reported, by the loop's clock."""
+
+    at: float
+    model: str
+    tokens_in: int
+    tokens_out: int
+
+
 class Usage:
-    """See penstock.context.Usage. Counted at once, so that an abandoned attempt's money is counted too."""
+    """See penstock.context.Usage. Counted at once, so that an abandoned attempt's money is counted too.
 
-    __slots__ = ("_counters", "_models")
+    `heard` collects single calls, where somebody put a list there.
+    """
 
-    def __init__(self, counters: Counters) -> None:
+    __slots__ = ("_counters", "_models", "_time", "heard")
+
+    def __init__(self, counters: Counters, time: Callable[[], float]) -> None:
         self._counters = counters
+        self._time = time
+        self.heard: list[Call] | None = None
         self._models: dict[str, ModelUsage] = {}
 
     def add(
@@ -64,6 +79,8 @@ class Usage:
             so_far.tool_calls + tool_calls,
             so_far.cost if cost is None else (so_far.cost or 0.0) + cost,
         )
+        if self.heard is not None and len(self.heard) < MOST_STEPS:
+            self.heard.append(Call(self._time(), model, tokens_in, tokens_out))
         self._counters.used(model, tokens_in, tokens_out, tool_calls, cost or 0.0)
 
     @property
@@ -73,18 +90,22 @@ class Usage:
 
 
 class Trail:
-    """Steps and usage of one attempt. `owner` is the attempt: a run put off in its lane begins a new trail."""
+    """Steps and usage of one attempt. `owner` is the attempt: a run put off in its lane begins a new trail.
 
-    __slots__ = ("_counters", "_started", "_time", "owner", "steps", "steps_left_out", "usage")
+    `started` is by the loop's clock; `traceparent` names the attempt's span, '' where there is none.
+    """
+
+    __slots__ = ("_counters", "_time", "owner", "started", "steps", "steps_left_out", "traceparent", "usage")
 
     def __init__(self, owner: object, counters: Counters, time: Callable[[], float], started: float) -> None:
         self.owner = owner
-        self.usage = Usage(counters)
+        self.usage = Usage(counters, time)
+        self.traceparent = ""
         self.steps: list[Step] = []
         self.steps_left_out = 0
         self._counters = counters
         self._time = time
-        self._started = started
+        self.started = started
 
     def step(self, name: str) -> StepUnderWay:
         """A step that begins when entered."""
@@ -95,7 +116,7 @@ class Trail:
         duration = self._time() - began
         self._counters.step_ended(name, duration)
         if len(self.steps) < MOST_STEPS:
-            self.steps.append(Step(name, began - self._started, duration, error))
+            self.steps.append(Step(name, began - self.started, duration, error))
         else:
             self.steps_left_out += 1
 

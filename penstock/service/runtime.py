@@ -33,6 +33,7 @@ from penstock.service.log_ends import LogEnds
 from penstock.service.metrics import SourceCollector, WorkerCollector
 from penstock.service.process import run_process, shared_http, stopped_by_signals, watched
 from penstock.service.snapshot import Snapshot, SourceSnapshot, snapshot_of, source_snapshot_of
+from penstock.telemetry.setup import tracing
 from penstock.topology.connector_options import SourceOptions
 from penstock.topology.model import Processor, Topology
 from penstock.topology.reader import read
@@ -74,7 +75,11 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
     broker = broker_for(topology)
     clock, client_id, counters = SystemClock(), _client_id(processor.group_id), Counters()
     code = code_version(topology.directory, os.environ)
-    async with shared_http() as http, remembering(topology, processor, clock) as memory:
+    async with (
+        shared_http() as http,
+        remembering(topology, processor, clock) as memory,
+        tracing(topology, processor, os.environ) as wrap,
+    ):
         try:
             async with recording(topology, processor.name, broker, counters, worker=client_id, code=code) as recorder:
                 worker = await build(
@@ -89,6 +94,7 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                     counters=counters,
                     recorder=recorder,
                     memory=memory,
+                    wrap=wrap,
                 )
                 levers = Levers(worker.parts, worker.wake)
                 async with following(topology, processor.name, broker, levers, SystemClock()):

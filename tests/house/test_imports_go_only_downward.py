@@ -25,7 +25,7 @@ FLOORS = (
     ("rules", ("topology", "schema", "broker")),
     ("keepers", ("broker.kafka", "broker.in_memory")),
     ("engine", ("engine",)),
-    ("around", ("publisher", "dead_letter", "runs", "control", "connectors", "memory", "agents")),
+    ("around", ("publisher", "dead_letter", "runs", "control", "telemetry", "connectors", "memory", "agents")),
     ("deploy", ("deploy",)),
     ("service", ("service",)),
     ("faces", ("cli", "console", "local_kafka", "testing", "extensions", "__main__")),
@@ -36,6 +36,7 @@ FLOOR_OF = {part: name for name, parts in FLOORS for part in parts}
 
 # Third party: the only parts that may import it.
 DOORS = {
+    "opentelemetry": ("telemetry",),
     "confluent_kafka": ("broker.kafka",),
     "aiokafka": ("broker.kafka", "console", "connectors"),
     "click": ("cli",),

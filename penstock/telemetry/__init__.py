@@ -1,0 +1,1 @@
+"""OpenTelemetry: a span per attempt and per step, linked across topics (extra `otel`)."""
