@@ -27,6 +27,7 @@ VERBS: Final[dict[str, tuple[str, str, str]]] = {
     "tap": ("events", "tap", "Watch the events of a topic, live."),
     "runs": ("runs", "runs", "What ran: attempts, how long they took, why they failed, what they cost."),
     "trace": ("trace", "trace_", "Follow one event, run or position up and down through everything it led to."),
+    "top": ("top", "top", "Everything at a glance, live: running, backlog in time, failures, slowest runs."),
     "dlt": ("dead_letters", "dlt", "List, show, replay and discard dead letters."),
     "replay": ("replay", "replay", "Run events of a topic again, from the log."),
     "pause": ("control", "pause", "Have all workers of a processor take nothing, until resumed."),

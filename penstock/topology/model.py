@@ -217,7 +217,7 @@ class Runs:
     rate: int = option(
         "count",
         "Attempts a second and worker that are recorded though they simply went well; more are left out, and counted.",
-        default=2000,
+        default=500,
         least=0,
     )
     payloads: bool = option("flag", "Keep the data of the event with each attempt (up to 16 KiB).", default=False)

@@ -145,3 +145,13 @@ def test_what_cannot_be_told_is_a_usage_error(shell, words, said):
 
 def test_an_unknown_processor_is_named(shell):
     assert "there is no processor 'triag'" in shell("pause", "triag", code=1).stderr
+
+
+def test_top_in_a_pipe_is_printed_once(shell):
+    shown = shell("top").stdout
+    assert "no worker" in shown
+    assert "SLOWEST LATELY" in shown
+    assert RUN in shown
+    (one,) = json.loads(shell("top", "-o", "json").stdout)
+    assert one["status"]["processor"] == "triage"
+    assert one["rate"]["outcomes"] == {"retried": 1, "done": 1}

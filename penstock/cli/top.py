@@ -1,0 +1,193 @@
+"""The verb top: everything at a glance, live in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli import doors, options
+from penstock.cli.groups import ago
+from penstock.cli.output import console, plain, structured
+from penstock.cli.runs_text import money, span
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+    from penstock.broker.contract import Broker
+    from penstock.deploy.overview import Overview, ProcessorView
+    from penstock.runs.recent import Recent
+    from penstock.topology.model import Topology
+
+HEADS = (
+    "PROCESSOR",
+    "WORKERS",
+    "RUNNING",
+    "SATURATION",
+    "BACKLOG",
+    "IN TIME",
+    "ENDED/s",
+    "MEAN",
+    "FAILED",
+    "RETRYING",
+    "DEAD",
+    "COST/h",
+    "",
+)
+
+
+@click.command()
+@options.file
+@options.output
+@click.option("--once", is_flag=True, help="Print it once; so it is in a pipe.")
+@click.option("--every", type=click.FloatRange(min=0.5), default=2.0, show_default=True, help="Seconds between looks.")
+@click.pass_context
+def top(ctx: click.Context, path: Path, form: str, every: float, *, once: bool) -> None:
+    """Processors live: running, saturation, true backlog (in time too), failures, dead letters, breakers, slow runs.
+
+    RUNNING with a ~ is estimated from what ended lately; it is measured where all workers are on this host.
+    """
+    door = doors.of(ctx)
+    topology = door.topology(path)
+    live = form == "table" and not once and sys.stdout.isatty()
+
+    async def looked(broker: Broker) -> None:
+        recent, tail = await _recent(topology, broker)
+        try:
+            if not live:
+                _print(await _look(topology, broker, recent), form)
+            else:
+                await _live(topology, broker, recent, every)
+        finally:
+            tail.cancel()
+            await asyncio.gather(tail, return_exceptions=True)
+
+    with suppress(KeyboardInterrupt):
+        door.ask(topology, looked)
+
+
+async def _recent(topology: Topology, broker: Broker) -> tuple[Recent, asyncio.Task[None]]:
+    """What ran lately, and a task that hears what ends from now on."""
+    from penstock.errors import TopicMissing
+    from penstock.runs.reading import RunFilters, list_runs, tail_runs
+    from penstock.runs.recent import WINDOW, Recent
+
+    recent = Recent()
+
+    async def follow() -> None:
+        with suppress(TopicMissing):  # nothing is on record: the figures of the groups are shown all the same
+            async for _, attempts in tail_runs(topology, broker):
+                recent.take(attempts)
+
+    with suppress(TopicMissing):
+        since = round((time.time() - 2 * WINDOW) * 1000)
+        before = await list_runs(topology, broker, RunFilters(since=since, limit=50_000))
+        recent.take(sorted(before.attempts, key=lambda one: one.ended))
+    return recent, asyncio.create_task(follow())
+
+
+async def _look(topology: Topology, broker: Broker, recent: Recent) -> Overview:
+    from penstock.deploy import local_workers
+    from penstock.deploy.overview import overview
+    from penstock.deploy.scrape import scrape
+
+    gauges = await asyncio.to_thread(scrape, local_workers.running(topology))
+    return await overview(topology, broker, recent, time.time(), gauges)
+
+
+async def _live(topology: Topology, broker: Broker, recent: Recent, every: float) -> None:
+    from rich.live import Live
+
+    first = await _look(topology, broker, recent)
+    with Live(_screen(topology, first), console=console(), screen=True, auto_refresh=False) as screen:
+        while True:
+            await asyncio.sleep(every)
+            screen.update(_screen(topology, await _look(topology, broker, recent)), refresh=True)
+
+
+def _print(found: Overview, form: str) -> None:
+    if form == "table":
+        console().print(_body(found))
+        return
+    structured([{**plain(one), "backlog": one.status.backlog} for one in found.processors], form)
+
+
+def _screen(topology: Topology, found: Overview) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text(f"penstock top  {topology.name}  {time.strftime('%H:%M:%S')}   ctrl-c leaves", style="bold")
+    return Group(head, Text(""), _body(found))
+
+
+def _body(found: Overview) -> Group:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in HEADS:
+        table.add_column(head, justify="left" if head in ("PROCESSOR", "") else "right", no_wrap=True)
+    for one in found.processors:
+        table.add_row(*_row(one))
+    slowest = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("SLOWEST LATELY", "PROCESSOR", "OUTCOME", "KEY", "RUN"):
+        slowest.add_column(head, justify="right" if head == "SLOWEST LATELY" else "left", no_wrap=True)
+    for run in found.slowest:
+        slowest.add_row(span(run.duration), run.processor, run.outcome, run.key or "-", run.run_id)
+    return Group(table, Text(""), slowest) if found.slowest else Group(table)
+
+
+def _row(one: ProcessorView) -> list[Any]:
+    from rich.text import Text
+
+    rate, status = one.rate, one.status
+    share = None
+    if rate is not None:
+        bad = sum(count for outcome, count in rate.outcomes.items() if outcome in ("retried", "dead_lettered"))
+        share = bad / max(sum(rate.outcomes.values()), 1)
+    near = "" if one.measured else "~"
+    return [
+        Text(status.processor, "bold"),
+        str(len(status.members)),
+        "-" if one.running is None else f"{near}{one.running:.0f}",
+        _warned("-" if one.saturation is None else f"{near}{one.saturation:.0%}", (one.saturation or 0) > 0.95),
+        f"{status.backlog}",
+        _warned(_in_time(one), bool(status.backlog) and (one.backlog_seconds is None or one.backlog_seconds > 300)),
+        "-" if rate is None else f"{rate.per_second:.1f}",
+        "-" if rate is None else span(rate.mean),
+        _warned("-" if share is None else f"{share:.0%}", (share or 0) > 0.1),
+        f"{status.waiting}",
+        _warned(f"{status.dead_letters}", status.dead_letters > 0),
+        money(rate.cost) or "-" if rate is not None else "-",
+        _state(one),
+    ]
+
+
+def _in_time(one: ProcessorView) -> str:
+    if not one.status.backlog:
+        return "0s"
+    return "never" if one.backlog_seconds is None else span(one.backlog_seconds)
+
+
+def _state(one: ProcessorView) -> Text:
+    from rich.text import Text
+
+    if one.paused is not None:
+        since = ago(time.time() - one.paused.at / 1000)
+        return Text(f"paused by {one.paused.by}, {since} ago", "yellow")
+    if one.breakers:
+        return Text(f"breaker open: {', '.join(one.breakers)}", "red")
+    return Text("no worker" if not one.status.members else "", "red")
+
+
+def _warned(text: str, bad: bool) -> Text:  # noqa: FBT001 - red or not
+    from rich.text import Text
+
+    return Text(text, "red" if bad else "")

@@ -1,0 +1,48 @@
+"""What the workers of this host say of themselves: their metrics, asked over loopback."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from penstock.deploy.local_workers import LocalWorker
+
+_WITHIN: Final = 1.0  # seconds
+_SAMPLE: Final = re.compile(r"^penstock_([a-z_]+?)(?:_total)?\{([^}]*)\} (\S+)$", re.MULTILINE)
+_LABEL: Final = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Of all workers of one processor on this host that answered: how many, what runs, open breakers by name."""
+
+    workers: int
+    running: float
+    breakers: tuple[str, ...]
+
+
+def scrape(workers: Iterable[LocalWorker]) -> dict[str, Gauges]:
+    """By processor. Those that do not answer within a second are left out. It blocks: not for a loop."""
+    found: dict[str, list[str]] = {}
+    for worker in workers:
+        if worker.port is None:
+            continue
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/metrics", timeout=_WITHIN) as answer:
+                found.setdefault(worker.processor, []).append(answer.read().decode())
+        except (OSError, ValueError):
+            continue
+    return {processor: _gauges(texts) for processor, texts in found.items()}
+
+
+def _gauges(texts: list[str]) -> Gauges:
+    running, breakers = 0.0, set()
+    for name, labels, value in (sample for text in texts for sample in _SAMPLE.findall(text)):
+        if name == "in_flight":
+            running += float(value)
+        elif name == "breaker_open" and float(value):
+            breakers.add(dict(_LABEL.findall(labels)).get("limit", "open"))
+    return Gauges(len(texts), running, tuple(sorted(breakers)))
