@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import os
 import secrets
 import signal
@@ -106,6 +107,8 @@ def _farewell(console: Console, failed: Sequence[str], *, in_memory: bool) -> in
 
 def _stage(console: Console, board: Board, *, in_memory: bool) -> Stage:
     topology = read(ROOT / "topology.yaml", os.environ)
+    agents = {name: one for name, one in topology.processors.items() if one.sink is None}  # nobody is paged by a show
+    topology = dataclasses.replace(topology, processors=agents)
     if in_memory:
         console.print(BANNER, style="yellow", highlight=False, soft_wrap=True)
         return MemoryStage(topology, board)

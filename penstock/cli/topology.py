@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.file
 @options.output
-@click.option("--imports", is_flag=True, help="Import every handler too.")
+@click.option("--imports", is_flag=True, help="Import every handler and own connector too.")
 @click.pass_context
 def lint(ctx: click.Context, path: Path, form: str, *, imports: bool) -> None:
     """Check the topology file: every problem at once, each with its place. Needs no broker."""
@@ -49,16 +49,19 @@ def lint(ctx: click.Context, path: Path, form: str, *, imports: bool) -> None:
 
 
 def _imports(door: doors.Doors, topology: Topology) -> list[Problem]:
-    """The handlers that cannot be imported, each where the file names it."""
+    """The handlers and own connectors that cannot be imported, each where the file names it."""
     from penstock.deploy.doctor import import_failures
+    from penstock.engine.connector import load_options
     from penstock.errors import Problem
     from penstock.topology.reader import inspect
 
-    marks = inspect(topology.path.read_text(encoding="utf-8"), topology.path, door.environ).marks
-    found = []
+    reading = inspect(topology.path.read_text(encoding="utf-8"), topology.path, door.environ, load_options)
+    found = list(reading.problems)  # of the app's own connectors: all else was read without one before
     for processor, error in import_failures(topology).items():
-        mark = marks.value("processors", processor, "handler")
-        found.append(Problem(str(topology.path), mark.line, mark.column, error.message, error.hint))
+        place = topology.processors[processor].place
+        mark = reading.marks.value(place, processor, "handler" if place == "processors" else "type")
+        problem = Problem(str(topology.path), mark.line, mark.column, error.message, error.hint)
+        found += [] if any((one.line, one.column) == (mark.line, mark.column) for one in found) else [problem]
     return found
 
 

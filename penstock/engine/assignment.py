@@ -91,7 +91,9 @@ class Assignment:
             log.warning("%s: the metadata beside its commit is not ours, or damaged; ignored", one.partition)
         if one.lost:
             self._report_lost(one.partition, one.lost)
-        self._suspects.judge(state, one.end)
+        sink = self._processor.sink
+        if sink is None or not sink.gathers:
+            self._suspects.judge(state, one.end)
         self._partitions[one.partition] = state
         return state
 

@@ -5,13 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.testing.connector_kit import SinkCase, SourceCase, Verdict, clean_stop, trial
     from penstock.testing.kit import NotSettled, TestApp, run_topology
     from penstock.testing.model_script import Behaviour, Rule, Script
     from penstock.testing.model_server import ModelServer
 
-__all__ = ["Behaviour", "ModelServer", "NotSettled", "Rule", "Script", "TestApp", "run_topology"]
+__all__ = [
+    "Behaviour",
+    "ModelServer",
+    "NotSettled",
+    "Rule",
+    "Script",
+    "SinkCase",
+    "SourceCase",
+    "TestApp",
+    "Verdict",
+    "clean_stop",
+    "run_topology",
+    "trial",
+]
 
 _FROM = {
+    "connector_kit": ("SinkCase", "SourceCase", "Verdict", "clean_stop", "trial"),
     "kit": ("NotSettled", "TestApp", "run_topology"),
     "model_script": ("Behaviour", "Rule", "Script"),
     "model_server": ("ModelServer",),

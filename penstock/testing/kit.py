@@ -29,6 +29,7 @@ from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
 from penstock.durations import seconds
 from penstock.engine.assembly import build
+from penstock.engine.connector import load_options
 from penstock.engine.counters import Counters
 from penstock.engine.handler import adapt, load
 from penstock.engine.levers import Levers
@@ -84,7 +85,7 @@ def run_topology(
     `<name>.control`, as real workers do. Memories are kept in this process, or by the `memories` given. Raises what
     the scenario or a worker raises.
     """
-    declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ)
+    declared = topology if isinstance(topology, Topology) else read(Path(topology), environ or os.environ, load_options)
     declared = dataclasses.replace(declared, schema_registry=None)  # in virtual time no outside server answers
 
     async def main(clock: VirtualClock) -> T:
@@ -134,11 +135,11 @@ class TestApp:
         async with AsyncPublisher(self.topology, broker=self.broker) as publisher:
             return await publisher.send(topic, data, **attributes)
 
-    async def start(self, processor: str) -> Worker:
-        """One more worker of a processor."""
+    async def start(self, processor: str, handler: Any = None) -> Worker:
+        """One more worker of a processor, with this handler where one is given."""
         declared = self.topology.processors[processor]
-        given = self._handlers.get(processor)
-        handler = load(self.topology, declared) if given is None else adapt(given, declared)
+        given = self._handlers.get(processor) if handler is None else handler
+        adapted = load(self.topology, declared) if given is None else adapt(given, declared)
         name, counters = f"{processor}-{len(self.workers)}", Counters()
         recorder = None
         if self.record_runs:
@@ -147,7 +148,7 @@ class TestApp:
         worker = await build(
             self.topology,
             declared,
-            handler,
+            adapted,
             self.broker,
             self.clock,
             client_id=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +21,7 @@ class ConnectorOptions:
 
     name: str = ""
     group_id: str = ""  # derived: <topology>.<connector>
+    directory: Path = Path()  # derived: the topology's folder, where relative paths begin
     type: str = option(
         "text", "A type listed on this page, or `module:attribute` of the app's own.", example="http_source"
     )
@@ -27,6 +29,10 @@ class ConnectorOptions:
     stop_grace_period: float = same(Processor, "stop_grace_period")
     failover: float = same(Processor, "failover", doc="When its process dies, another has its work within this time.")
     python: Path | None = same(Processor, "python", doc="This connector's own interpreter.")
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """What is wrong with the values, beyond their form: the key, what it is, what to do."""
+        return ()
 
     @property
     def attribute(self) -> str:
@@ -56,7 +62,12 @@ class SourceOptions(ConnectorOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SinkOptions(ConnectorOptions):
-    """A connector that carries events out; it runs as a processor does."""
+    """A connector that carries events out; it runs as a processor does.
+
+    `gathers` True: its runs end together, never one alone, so that they cannot be run one at a time to find a suspect.
+    """
+
+    gathers: ClassVar[bool] = False
 
     topics: tuple[str, ...] = same(Processor, "topics", example="[tickets.answered]")
     types: tuple[str, ...] = same(Processor, "types")

@@ -89,7 +89,7 @@ def _dangling_sources(topology: Topology, marks: Marks) -> Iterator[Problem]:
         at = ("connectors", name, "topic")
         if not isinstance(connector, SourceOptions) or not marks.sound(*at):
             continue
-        if connector.topic not in topology.topics:
+        if connector.topic and connector.topic not in topology.topics:
             yield _no_such_topic(topology, marks, marks.value(*at), connector.topic, frozenset())
 
 

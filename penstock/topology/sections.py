@@ -58,7 +58,7 @@ class Sections:
             for name, processor in found.processors.items()
         }
         connectors = {
-            name: dataclasses.replace(connector, group_id=f"{group}{name}")
+            name: dataclasses.replace(connector, group_id=f"{group}{name}", directory=self._directory)
             for name, connector in found.connectors.items()
         }
         sinks = {name: processor_of(one) for name, one in connectors.items() if isinstance(one, SinkOptions)}

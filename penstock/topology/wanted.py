@@ -125,7 +125,8 @@ def _beside(
     topology: Topology, source: SourceOptions, name: str, settings: Mapping[str, str], owner: str
 ) -> WantedTopic:
     """A topic of one partition, as safe as the one that `source` writes to."""
-    first = topology.topics.get(source.topic)
+    like = source.topic or next(iter(topology.topics), None)  # an outbox names its topics row by row
+    first = topology.topics.get(like or "")
     return WantedTopic(
         name=name,
         partitions=1,
@@ -133,7 +134,7 @@ def _beside(
         configs={**_durability(first), **topology.internal_topics.configs, **settings},
         owner=owner,
         derived=True,
-        like=source.topic,
+        like=like,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
 from postgres_server import PostgresServer  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
 from registry_server import RegistryServer  # noqa: E402
 
 
@@ -48,6 +50,20 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PostgresServer.binaries() is None:
         _absent("PostgreSQL is not installed (initdb, pg_ctl)")
     server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    if missing := server.missing():
+        _absent(missing)
+    if importlib.util.find_spec("redis") is None:
+        _absent("the extra `redis` is not installed")
     try:
         yield server.start()
     finally:

@@ -244,7 +244,7 @@ processors:
 name: a
 connectors: { c: { type: http_sauce, path: d }, e: { type: nothing } }
 >>> 2:26: unknown connector type "http_sauce" (did you mean http_source?)
->>> 2:60: unknown connector type "nothing" (there are http_source; your own is module:attribute)
+>>> 2:60: unknown connector type "nothing" (there are http_source, http_sink, cron, file_source, file_sink, redis_stream, postgres_outbox, postgres_sink; your own is module:attribute)
 
 ## connector keys
 name: a

@@ -1,0 +1,39 @@
+"""Every connector, killed at any of its awaits, beside the real server: nothing lost, repeats recognised."""
+
+import connector_cases as cases
+import pytest
+
+from penstock.testing.connector_kit import trial
+
+# What is killed leaves its connections to the collector, as it should.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+SEEDS = 4
+
+
+def nothing_is_lost(case):
+    verdict = trial(case, seeds=SEEDS)
+
+    assert (verdict.lost, verdict.unrecognised) == (0, 0)
+    assert verdict.kills >= SEEDS
+    return verdict
+
+
+def test_redis_stream(tmp_path, redis_url):
+    nothing_is_lost(cases.redis_stream(tmp_path, redis_url))
+
+
+def test_postgres_outbox(tmp_path, postgres):
+    nothing_is_lost(cases.postgres_outbox(tmp_path, postgres))
+
+
+def test_postgres_sink(tmp_path, postgres):
+    assert nothing_is_lost(cases.postgres_sink(tmp_path, postgres)).duplicates == 0
+
+
+def test_parquet_files(tmp_path, absent):
+    if not __import__("importlib.util").util.find_spec("pyarrow"):
+        absent("the extra `parquet` is not installed")
+    assert nothing_is_lost(cases.file_sink(tmp_path, "parquet")).duplicates == 0
