@@ -10,8 +10,9 @@ from penstock.durations import spell
 from penstock.errors import Problem
 from penstock.topology.lint_kafka import integer
 from penstock.topology.marks import Marks
+from penstock.topology.memory_options import IndexedMemory
 from penstock.topology.model import Processor, Topology
-from penstock.topology.wording import did_you_mean, quoted
+from penstock.topology.wording import did_you_mean, listed, quoted
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")  # it is part of file, table and key names
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -24,6 +25,8 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         if not _NAME.fullmatch(name):
             message = f"memory {quoted(name)} has a name that not every store takes"
             yield marks.problem(marks.key("memory", name), message, "letters, digits, dot, underscore, hyphen; 100")
+        if isinstance(memory, IndexedMemory) and marks.sound("memory", name, "ledger"):
+            yield from _ledger(topology, memory, marks)
         schema = getattr(memory, "schema", None)
         if schema is not None and not _SCHEMA.fullmatch(schema):
             message = f"{quoted(schema)} is not a name that a schema can have without quotes"
@@ -35,6 +38,14 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
     for processor in topology.processors.values():
         if processor.memory is not None and marks.sound("processors", processor.name, "memory"):
             yield from _named(topology, processor, marks)
+
+
+def _ledger(topology: Topology, memory: IndexedMemory, marks: Marks) -> Iterator[Problem]:
+    mark = marks.value("memory", memory.name, "ledger")
+    able = [name for name, other in topology.memory.items() if other.transactional]
+    if memory.ledger not in able and marks.sound("memory", memory.ledger):
+        hint = f"there are {listed(able)}" if able else "declare one: { type: sqlite }, redis or postgres"
+        yield marks.problem(mark, f"{quoted(memory.ledger)} is no memory that can be a ledger", hint)
 
 
 def _named(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ class MemoryOptions:
     memory: ClassVar[str] = ""
     implementation: ClassVar[str] = ""  # module:attribute of its opener
     extra: ClassVar[str] = ""  # the extra to install for it
+    transactional: ClassVar[bool] = True  # can apply a run in one step by itself, and so be a ledger
 
     name: str = ""
     type: str = option("text", "A type listed on this page.", example="sqlite")
@@ -82,6 +83,48 @@ class PostgresMemory(MemoryOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class IndexedMemory(MemoryOptions):
+    """What memories share whose notes are found by a vector store."""
+
+    ledger: str = option(
+        "text",
+        "The memory (sqlite, redis or postgres) whose settings the ledger takes: all but the search is kept there.",
+        example="ledger",
+    )
+    path: Path | None = option(
+        "path", "A folder, of one worker process; without `url`. Absent: under `.penstock/memory`.", default=None
+    )
+    collection: str | None = option(
+        "text", "Prefix of its collections; absent: `<topology>-<name>`.", default=None, example="desk-notes"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class QdrantMemory(IndexedMemory):
+    """Notes found by Qdrant; everything that must be exact stands in a ledger."""
+
+    memory: ClassVar[str] = "qdrant"
+    implementation: ClassVar[str] = "penstock.memory.qdrant:backend"
+    extra: ClassVar[str] = "qdrant"
+    transactional: ClassVar[bool] = False
+
+    url: Secret | None = option("secret", "The server.", default=None, example="${QDRANT_URL}")
+    api_key: Secret | None = option("secret", "Its key.", default=None, example="${QDRANT_API_KEY}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChromaMemory(IndexedMemory):
+    """Notes found by Chroma; everything that must be exact stands in a ledger."""
+
+    memory: ClassVar[str] = "chroma"
+    implementation: ClassVar[str] = "penstock.memory.chroma:backend"
+    extra: ClassVar[str] = "chroma"
+    transactional: ClassVar[bool] = False
+
+    url: Secret | None = option("secret", "The server.", default=None, example="${CHROMA_URL}")
+
+
 MEMORIES: Final[Mapping[str, type[MemoryOptions]]] = MappingProxyType(
-    {options.memory: options for options in (SqliteMemory, RedisMemory, PostgresMemory)}
+    {options.memory: options for options in (SqliteMemory, RedisMemory, PostgresMemory, QdrantMemory, ChromaMemory)}
 )

@@ -14,10 +14,13 @@ EDGES = str(Path(__file__).parents[1])
 if EDGES not in sys.path:
     sys.path.insert(0, EDGES)
 
+from chroma_server import ChromaServer  # noqa: E402
 from pgvector_server import PgvectorServer  # noqa: E402
 from redis_server import RedisServer  # noqa: E402
 
 from penstock.memory.contract import Backend  # noqa: E402
+from penstock.memory.indexed import IndexedBackend, VectorIndex  # noqa: E402
+from penstock.memory.sqlite import SqliteBackend  # noqa: E402
 
 
 def absent(reason: str) -> None:
@@ -49,6 +52,15 @@ def pgvector_server() -> Iterator[PgvectorServer]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if missing := ChromaServer.missing():
+        absent(missing)
+    server = ChromaServer(tmp_path_factory.mktemp("chroma"))
+    yield server.start()
+    server.stop()
+
+
 def in_redis(request: pytest.FixtureRequest) -> Backend:
     from penstock.memory.redis import RedisBackend
 
@@ -61,7 +73,30 @@ def in_postgres(request: pytest.FixtureRequest) -> Backend:
     return PostgresBackend(request.getfixturevalue("pgvector_server").url, f"test_{uuid.uuid4().hex}")
 
 
-KINDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {"redis": in_redis, "postgres": in_postgres}
+def with_ledger(request: pytest.FixtureRequest, index: VectorIndex) -> Backend:
+    return IndexedBackend(SqliteBackend(request.getfixturevalue("tmp_path") / "ledger.db"), index)
+
+
+def in_qdrant(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip("qdrant_client", reason="pip install 'penstock[qdrant]'")
+    from penstock.memory.qdrant import QdrantIndex
+
+    folder = request.getfixturevalue("tmp_path") / "qdrant"
+    return with_ledger(request, QdrantIndex({"path": str(folder)}, "notes"))
+
+
+def in_chroma(request: pytest.FixtureRequest) -> Backend:
+    from penstock.memory.chroma import ChromaIndex
+
+    return with_ledger(request, ChromaIndex(request.getfixturevalue("chroma_server"), f"test-{uuid.uuid4().hex}"))
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
+    "redis": in_redis,
+    "postgres": in_postgres,
+    "qdrant": in_qdrant,
+    "chroma": in_chroma,
+}
 
 
 @pytest.fixture(params=KINDS)
