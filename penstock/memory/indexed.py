@@ -8,6 +8,7 @@ crash in between delays a note by one search, and never loses or doubles one. Sc
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,6 +56,7 @@ class IndexedBackend:
     def __init__(self, ledger: Backend, index: VectorIndex) -> None:
         self._ledger = ledger
         self._index = index
+        self._catching_up = asyncio.Lock()  # runs of one process would do the same work, and conflict over it
 
     async def open(self) -> None:
         """See Backend."""
@@ -109,7 +111,11 @@ class IndexedBackend:
         return kept
 
     async def _catch_up(self) -> None:
-        """Put into the index what is marked."""
+        """Put into the index what is marked, by whomever."""
+        async with self._catching_up:
+            await self._put_marked()
+
+    async def _put_marked(self) -> None:
         marked = await self._ledger.values(UNINDEXED, 0.0)
         if not marked:
             return

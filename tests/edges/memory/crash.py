@@ -29,6 +29,7 @@ import orjson
 from penstock import AsyncPublisher, local_kafka
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
+from penstock.memory.embedding import hashed
 from penstock.memory.opening import backend_of
 from penstock.service.runtime import broker_for
 from penstock.topology.model import Topology
@@ -37,14 +38,14 @@ from penstock.topology.reader import read
 ROOT = Path(__file__).parents[3]
 EDGES = str(Path(__file__).parents[1])
 PAGE = ROOT / "docs" / "memory.md"
-WORKERS = 3
+WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
 PATIENCE = 240.0  # seconds from the last kill on
 BACKENDS = {
     "sqlite": "{ type: sqlite }",
     "redis": "{ type: redis, url: '${MEMORY_URL}' }",
     "postgres": "{ type: postgres, url: '${MEMORY_URL}' }",
     "qdrant": "{ type: qdrant, ledger: ledger }\n  ledger: { type: sqlite }",
-    "chroma": "{ type: chroma, ledger: ledger }\n  ledger: { type: sqlite }",
+    "chroma": "{ type: chroma, url: '${MEMORY_URL}', ledger: ledger }\n  ledger: { type: sqlite }",
 }
 APP = """version: 1
 name: {name}
@@ -71,6 +72,7 @@ async def talk(event, ctx):
     turns = await ctx.memory.history()
     await asyncio.sleep(random.uniform(0.05, 0.5))
     await ctx.memory.append({"turn": event.data["turn"], "before": len(turns)})
+    await ctx.memory.remember("turn {} of {}".format(event.data["turn"], event.key))
     file = os.open(os.environ["CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, json.dumps([event.key, event.data["turn"]]).encode() + b"\\n")
     os.close(file)
@@ -86,7 +88,7 @@ class Outcome:
     conversations: int
     turns: int
     kills: int
-    whole: int  # conversations whose history is exactly what it should be
+    whole: int  # conversations whose history and notes are exactly what they should be
     finished_calls: int  # calls of the handler that came to their end, as a model would bill them
     answered: int  # events that have an answer
     second_answers: int  # events that were answered in two different ways
@@ -113,23 +115,21 @@ def server(backend: str, folder: Path) -> Iterator[str]:
     """The URL of the backend's server; '' for one that has none."""
     if EDGES not in sys.path:
         sys.path.insert(0, EDGES)
-    if backend not in {"redis", "postgres"}:
+    from chroma_server import ChromaServer
+    from pgvector_server import PgvectorServer
+    from redis_server import RedisServer
+
+    servers = {"redis": lambda: RedisServer(folder), "postgres": PgvectorServer, "chroma": lambda: ChromaServer(folder)}
+    if backend not in servers:
         yield ""
         return
-    if backend == "redis":
-        from redis_server import RedisServer
-
-        started: object = RedisServer(folder)
-    else:
-        from pgvector_server import PgvectorServer
-
-        started = PgvectorServer()
-    if missing := started.missing():  # type: ignore[attr-defined]
+    started = servers[backend]()
+    if missing := started.missing():
         raise RuntimeError(missing)
     try:
-        yield started.start()  # type: ignore[attr-defined]
+        yield started.start()
     finally:
-        started.stop()  # type: ignore[attr-defined]
+        started.stop()
 
 
 class Play:
@@ -170,7 +170,7 @@ class Play:
         broker = broker_for(self.topology)
         try:
             await apply(await make_plan(self.topology, broker.admin()), broker.admin(), lambda _step: None)
-            for _ in range(WORKERS):
+            for _ in range(WORKERS.get(self.backend, 3)):
                 self.start()
             said = f"{self.topology.name}.said"
             async with AsyncPublisher(self.topology) as publisher:
@@ -203,7 +203,10 @@ class Play:
         whole = 0
         for scope in await backend.scopes():
             kept = [orjson.loads(turn.body) for turn in await backend.turns(scope, limit=turns * 3)][::-1]
-            whole += kept == [{"turn": turn, "before": turn} for turn in range(turns)]
+            noted = await backend.nearest(scope, hashed(["turn"])[0], turns * 3)
+            whole += kept == [{"turn": turn, "before": turn} for turn in range(turns)] and sorted(
+                note.text for note in noted
+            ) == sorted(f"turn {turn} of {scope.conversation}" for turn in range(turns))
         await backend.close()
         answers = _answers(self.topology)
         calls = (self.folder / "calls.jsonl").read_bytes().count(b"\n")
