@@ -18,8 +18,8 @@ class PgvectorServer:
     """One PostgreSQL; every commit is on disk, so that it may be killed."""
 
     def __init__(self) -> None:
-        self._data = Path(tempfile.mkdtemp(prefix="penstock-pgvector-")) / "data"  # no folder of one user alone above
-        self._log = self._data.parent / "postgres.log"
+        self._data = Path()
+        self._log = Path()
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
@@ -34,6 +34,8 @@ class PgvectorServer:
 
     def start(self) -> str:
         """Make the cluster, start it, and return its URL."""
+        self._data = Path(tempfile.mkdtemp(prefix="penstock-pgvector-")) / "data"  # no folder of one user alone above
+        self._log = self._data.parent / "postgres.log"
         if os.geteuid() == 0:
             shutil.chown(self._data.parent, USER)
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres")
