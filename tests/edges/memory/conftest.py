@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from chroma_server import ChromaServer
+from pgvector_server import PgvectorServer
+from redis_server import RedisServer
 
-EDGES = str(Path(__file__).parents[1])
-if EDGES not in sys.path:
-    sys.path.insert(0, EDGES)
-
-from chroma_server import ChromaServer  # noqa: E402
-from pgvector_server import PgvectorServer  # noqa: E402
-from redis_server import RedisServer  # noqa: E402
-
-from penstock.memory.contract import Backend  # noqa: E402
-from penstock.memory.indexed import IndexedBackend, VectorIndex  # noqa: E402
-from penstock.memory.sqlite import SqliteBackend  # noqa: E402
-
-
-def absent(reason: str) -> None:
-    """Skip with the reason; on the build server, where everything is to be installed, fail."""
-    if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+from penstock.memory.contract import Backend
+from penstock.memory.indexed import IndexedBackend, VectorIndex
+from penstock.memory.sqlite import SqliteBackend
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory, absent: Callable[[str], None]) -> Iterator[RedisServer]:
     if missing := RedisServer.missing():
         absent(missing)
     pytest.importorskip("redis", reason="pip install 'penstock[redis]'")
@@ -42,7 +27,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @pytest.fixture(scope="session")
-def pgvector_server() -> Iterator[PgvectorServer]:
+def pgvector_server(absent: Callable[[str], None]) -> Iterator[PgvectorServer]:
     if missing := PgvectorServer.missing():
         absent(missing)
     pytest.importorskip("psycopg_pool", reason="pip install 'penstock[postgres]'")
@@ -53,7 +38,7 @@ def pgvector_server() -> Iterator[PgvectorServer]:
 
 
 @pytest.fixture(scope="session")
-def chroma_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def chroma_server(tmp_path_factory: pytest.TempPathFactory, absent: Callable[[str], None]) -> Iterator[str]:
     if missing := ChromaServer.missing():
         absent(missing)
     server = ChromaServer(tmp_path_factory.mktemp("chroma"))

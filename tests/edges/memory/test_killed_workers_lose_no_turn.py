@@ -14,13 +14,12 @@ ROOT = Path(__file__).parents[3]
 if str(ROOT) not in sys.path:  # where pytest was not started as `python -m pytest`
     sys.path.insert(0, str(ROOT))
 
-from tests.edges.memory.conftest import absent  # noqa: E402
 from tests.edges.memory.crash import BACKENDS, missing, run  # noqa: E402
 
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_killed_workers_lose_no_turn(kafka, backend):
+def test_killed_workers_lose_no_turn(kafka, backend, absent):
     if why := missing(backend):
         absent(why)
 
