@@ -103,6 +103,26 @@ def test_the_same_event_sent_twice_is_answered_by_one_call(work):
     work(answering(calls), scenario, memory="main")
 
 
+def test_of_two_at_once_the_second_says_what_the_first_said(work):
+    calls = []
+
+    async def handler(event, ctx):
+        calls.append(event.key)
+        said = len(calls)
+        await asyncio.sleep(1)
+        await ctx.memory.append({"said": said})
+        return {"said": said}
+
+    async def scenario(app):
+        for key in ("a", "b"):  # two lanes, so that both run
+            await app.send("src", "q1", key=key, id="order-7")
+        await app.settled()
+        assert len(calls) == 2
+        assert [event.data for event in app.events("out")] == [{"said": 1}, {"said": 1}]
+
+    work(handler, scenario, memory="main")
+
+
 def test_after_the_fence_has_expired_it_would_run_again(work):
     calls = []
 

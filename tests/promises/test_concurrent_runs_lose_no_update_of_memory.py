@@ -60,10 +60,16 @@ def test_runs_that_only_read_do_not_run_again(work):
 
     async def handler(event, ctx):
         calls.append(event.data)
-        await ctx.memory.of_agent.get("n")
-        await ctx.memory.of_agent.history()
+        shared = ctx.memory.of_agent
+        if event.data == 0:  # changes what all others have read, and reads nothing itself
+            await asyncio.sleep(0.5)
+            await shared.put("n", 1)
+            await shared.append({"content": "changed"})
+            return
+        await shared.get("n")
+        await shared.history()
         await asyncio.sleep(1)
-        await ctx.memory.of_agent.put(f"{event.data}", 1)
+        await shared.put(f"{event.data}", 1)
 
     async def scenario(app):
         for index in range(8):
