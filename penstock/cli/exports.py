@@ -143,3 +143,27 @@ def _write(text: str, out: Path | None) -> None:
         return
     out.write_text(text, encoding="utf-8")
     note(f"wrote {out}")
+
+
+@export.command("acls")
+@options.file
+@options.output
+@click.option("--worker", metavar="PRINCIPAL", help="Who runs the workers (User:app).")
+@click.option("--deployer", metavar="PRINCIPAL", help="Who runs plan and apply.")
+@click.option("--producer", metavar="PRINCIPAL", help="Who sends to topics that no processor writes to.")
+@click.pass_context
+def acls(
+    ctx: click.Context, path: Path, form: str, worker: str | None, deployer: str | None, producer: str | None
+) -> None:
+    """The ACLs that this topology needs, and no more: as commands of Kafka's own tool, as JSON or YAML."""
+    from penstock.cli.output import structured
+    from penstock.deploy.export.acls import acls as listed
+
+    asked = {"worker": worker, "deployer": deployer, "producer": producer}
+    principals = {role: name for role, name in asked.items() if name} or {"worker": "User:app"}
+    found = listed(doors.of(ctx).topology(path), principals)
+    if form != "table":
+        structured(found, form)
+        return
+    for acl in found:
+        click.echo(f"{acl.command}  # {acl.why}")

@@ -71,7 +71,10 @@ class Worker:
         try:
             topics, missing = await parts.own_topics.look_up()
             if missing:
-                raise TopicMissing(f"missing topics: {', '.join(missing)}", "run `penstock apply` to create them")
+                hint = (
+                    "run `penstock apply` to create them; where they are there, this user is not authorised to see them"
+                )
+                raise TopicMissing(f"missing topics: {', '.join(missing)}", hint)
             await parts.member.join(topics, parts.assignment)
             self.joined = True
             self._tasks = [self._spawn(parts.committer.watch()), self._spawn(self._deadlines.watch())]

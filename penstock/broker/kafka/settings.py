@@ -85,7 +85,7 @@ def client_settings(settings: Mapping[str, str], client_id: str = "") -> dict[st
 
 def consumer_settings(settings: Mapping[str, str], group: GroupSettings, protocol: str) -> dict[str, Any]:
     """The settings of one group member. `protocol` is `consumer` (KIP-848) or `classic`."""
-    merged = {**settings, **group.settings}
+    merged = revealed({**settings, **group.settings})
     found: dict[str, Any] = {name: value for name, value in merged.items() if name not in _PRODUCER_ONLY}
     _default(found, _CONSUMER_DEFAULTS)
     if protocol == "consumer":
