@@ -188,7 +188,7 @@ def test_a_missing_acl_is_named(cluster: Cluster, kind: str, name: str, operatio
     finally:
         cluster.grant([taken])
     assert name in said
-    assert "uthoriz" in said
+    assert "uthori" in said
     assert "Traceback" not in said
     for secret in secrets_of(cluster):
         assert secret not in said
