@@ -1,9 +1,10 @@
-"""Durations (`500ms 5s 10m 24h`, seconds as float inside) and sizes (`64MiB`, bytes inside), read and written."""
+"""Durations (`500ms 5s 10m 24h`, seconds as float inside), sizes (`64MiB`, bytes inside) and rates (`500/m`)."""
 
 from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -55,3 +56,27 @@ def size(value: int | str) -> int:
     if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
         return int(match.group(1)) * _SIZES[match.group(2)]
     raise ValueError(f"not a size: {value!r} (write 512KiB, 64MiB, 1GiB)")
+
+
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M)?\s*/\s*(s|m|h|d)")
+_FACTORS: Final = {None: 1.0, "k": 1e3, "M": 1e6}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many in so many seconds."""
+
+    count: float
+    period: float
+
+    def __str__(self) -> str:
+        unit = next(name for name, length in _UNITS.items() if length == self.period)
+        return f"{self.count / 1000:g}k/{unit}" if self.count >= 10_000 else f"{self.count:g}/{unit}"
+
+
+def rate(text: str) -> Rate:
+    """A rate of a text such as "500/m" or "200k/m". Raises ValueError for anything else, and for none at all."""
+    match = _RATE.fullmatch(text.strip())
+    if not match or float(match.group(1)) == 0:
+        raise ValueError(f"not a rate: {text!r} (write 10/s, 500/m, 200k/m)")
+    return Rate(float(match.group(1)) * _FACTORS[match.group(2)], _UNITS[match.group(3)])

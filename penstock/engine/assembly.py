@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from penstock.engine.committer import Committer
 from penstock.engine.counters import Counters
 from penstock.engine.dispatch import Dispatch
 from penstock.engine.executor import Executor
+from penstock.engine.flow import FlowControl
 from penstock.engine.hand_off import HandOff
 from penstock.engine.handler import Handler, import_class
 from penstock.engine.intake import Intake
@@ -60,13 +61,14 @@ class _Ground:
     producer: Producer
     opener: Opener
     policy: RetryPolicy
+    flow: FlowControl
     own_topics: OwnTopics
     valve: Valve
     dispatch: Dispatch
     codec: Codec
     counters: Counters
-    switch: Switch = field(default_factory=Switch)
-    partitions: dict[TopicPartition, PartitionState] = field(default_factory=dict)
+    switch: Switch
+    partitions: dict[TopicPartition, PartitionState]
 
 
 async def build(
@@ -105,7 +107,11 @@ async def _ground(
     if codec.registry is not None:
         outputs = (*((processor.output,) if processor.output else ()), *processor.emits)
         await asyncio.to_thread(codec.prepare, outputs)
-    valve = Valve()
+    valve, switch = Valve(), Switch()
+    dispatch = Dispatch(processor.concurrency, clock.monotonic, valve)
+    partitions: dict[TopicPartition, PartitionState] = {}
+    flow = FlowControl(processor, topology.limits, valve, dispatch, counters, partitions, clock)
+    flow.wake = switch.wake
     return _Ground(
         topology=topology,
         processor=processor,
@@ -115,12 +121,15 @@ async def _ground(
         member=broker.member(_group(topology, processor, client_id, poll_interval)),
         producer=broker.producer(client_id),
         opener=Opener(topology, processor.group_id, codec),
-        policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory.resolve()),
+        policy=RetryPolicy(processor, _never(processor, topology.directory), topology.directory.resolve(), flow),
+        flow=flow,
         own_topics=OwnTopics(processor, broker.admin(), topology.internal_topics),
         valve=valve,
-        dispatch=Dispatch(processor.concurrency, clock.monotonic, valve),
+        dispatch=dispatch,
         codec=codec,
         counters=counters,
+        switch=switch,
+        partitions=partitions,
     )
 
 
@@ -169,6 +178,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
         identify=identify,
         switch=switch,
         valve=ground.valve,
+        flow=ground.flow,
     )
 
 

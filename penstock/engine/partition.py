@@ -37,6 +37,7 @@ class PartitionState:
         "lanes",
         "own",
         "running",
+        "siblings",
         "source",
         "start",
         "suspect",
@@ -74,6 +75,7 @@ class PartitionState:
         self.held = 0  # runs that wait in their lane for their next attempt
         self.held_back: deque[Run] = deque()
         self.own = own
+        self.siblings = max(assigned.partitions, 1)  # partitions of its topic, itself included
         self.active = True
         self.dispatching = True
         self.braked = False

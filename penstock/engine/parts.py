@@ -13,6 +13,7 @@ from penstock.engine.committer import Committer
 from penstock.engine.counters import Counters
 from penstock.engine.dispatch import Dispatch
 from penstock.engine.executor import Executor
+from penstock.engine.flow import FlowControl
 from penstock.engine.hand_off import HandOff
 from penstock.engine.handler import Handler
 from penstock.engine.intake import Intake
@@ -95,6 +96,7 @@ class Parts:
     identify: Callable[[Run], str]
     switch: Switch
     valve: Valve
+    flow: FlowControl
 
     async def subscribe_again(self, subscribed: list[str]) -> list[str]:
         """Look up which retry topics exist now, and change the subscription where that changed."""

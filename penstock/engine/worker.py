@@ -62,6 +62,7 @@ class Worker:
         parts.committer.on_brake = parts.intake.review
         parts.pool.bind(parts.dispatch.take, self.work)
         self._pool = parts.pool
+        self._flow = parts.flow
         self._time = clock.monotonic
 
     async def run(self) -> None:
@@ -170,8 +171,11 @@ class Worker:
     async def work(self, run: Run) -> None:
         """One attempt of a run that was taken: execute, hand off, finish."""
         if run.partition.own and await self._out_of_turn(run):
+            self._flow.ended(run, ABANDONED)
             return
         outcome = await self._execute(run)
+        if self._flow.heeds or outcome is not DONE:
+            self._flow.ended(run, outcome)
         if outcome is not DONE:
             await self._settle(run, outcome)
         elif self._told(run) or not run.partition.dispatching:

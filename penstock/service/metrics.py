@@ -26,6 +26,8 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     "penstock_partitions_suspicious": ("Partitions whose records run one at a time.", lambda s: s.suspicious),
     "penstock_producer_queue": ("Records sent and not yet acknowledged.", lambda s: s.producer_queue),
     "penstock_hand_offs_waiting": ("Runs whose hand-off the broker does not take now.", lambda s: s.hand_offs_waiting),
+    "penstock_sources_closed": ("1 while no source records are taken.", lambda s: int(bool(s.closed))),
+    "penstock_throttled": ("1 while a limit of requests or tokens holds starts back.", lambda s: int(s.throttled)),
     "penstock_joined": ("1 while a member of its group.", lambda s: int(s.joined)),
 }
 
@@ -34,6 +36,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     "penstock_records_emitted": ("Output records acknowledged.", lambda s: s.counters.emitted),
     "penstock_retries": ("Attempts followed by another.", lambda s: s.counters.outcomes["retried"]),
     "penstock_deferrals": ("Runs put off without spending an attempt.", lambda s: s.counters.outcomes["deferred"]),
+    "penstock_breaker_openings": ("Times a breaker opened.", lambda s: s.opened),
     "penstock_timeouts": ("Attempts cancelled at their deadline.", lambda s: s.counters.timeouts),
     "penstock_commits": ("Commit requests made.", lambda s: s.counters.commits),
     "penstock_commit_failures": (
@@ -150,6 +153,16 @@ class WorkerCollector:
         gauge.add_metric(values, max(self._now() - snapshot.oldest, 0.0) if snapshot.oldest else 0.0)
         return gauge
 
+    def _breakers(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Any:
+        from prometheus_client.core import GaugeMetricFamily
+
+        gauge = GaugeMetricFamily(
+            "penstock_breaker_state", "Breakers: 0 closed, 1 half open, 2 open.", labels=[*names, "breaker"]
+        )
+        for breaker, state in snapshot.breakers.items():
+            gauge.add_metric([*values, breaker], state)
+        return gauge
+
     def _labelled(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily
 
@@ -159,6 +172,7 @@ class WorkerCollector:
         for outcome, count in outcomes.items():
             runs.add_metric([*values, outcome], count)
         yield runs
+        yield self._breakers(snapshot, names, values)
         letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])
         for reason, count in snapshot.counters.dead_letters.items():
             letters.add_metric([*values, reason], count)

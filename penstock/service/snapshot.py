@@ -33,6 +33,10 @@ class Snapshot:
     producer_queue: int
     hand_offs_waiting: int
     suspicious: int
+    closed: tuple[str, ...]
+    breakers: Mapping[str, int]
+    opened: int
+    throttled: bool
     counters: Counters
 
 
@@ -66,6 +70,10 @@ def snapshot_of(worker: Worker, ends: Mapping[TopicPartition, int] | None = None
         producer_queue=parts.producer.outstanding,
         hand_offs_waiting=parts.hand_off.waiting,
         suspicious=sum(state.is_suspicious for state in states),
+        closed=parts.valve.closed,
+        breakers={one.name: one.state.value for one in parts.flow.breakers},
+        opened=sum(one.opened for one in parts.flow.breakers),
+        throttled=parts.flow.throttled,
         counters=parts.counters,
     )
 

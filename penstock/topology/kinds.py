@@ -54,6 +54,16 @@ KINDS: Final[Mapping[str, KindShape]] = MappingProxyType(
             _or_variable({"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+ *(B|KiB|MiB|GiB)$"}),
         ),
         "number": KindShape("number", "For example `2.5`.", _or_variable({"type": "number"})),
+        "rate": KindShape(
+            "rate",
+            "So many a second, minute, hour or day: `10/s`, `500/m`, `200k/m`, `2M/d`.",
+            _or_variable({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *[kM]? */ *[smhd]$"}),
+        ),
+        "share": KindShape(
+            "share",
+            "A part of the whole in percent: `50%`.",
+            _or_variable({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *%$"}),
+        ),
         "start": KindShape(
             "start",
             "`earliest`, `latest`, or a time with its zone: `2026-01-31T08:00:00Z`.",

@@ -13,7 +13,7 @@ from penstock.topology.derived import dead_letter_topic
 from penstock.topology.lint_kafka import longest_delay, max_poll_interval
 from penstock.topology.marks import Mark, Marks
 from penstock.topology.model import Processor, Topology
-from penstock.topology.wording import quoted, shown
+from penstock.topology.wording import did_you_mean, quoted, shown
 
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _LONGEST_ORDERED_DELAY: Final = 300.0  # 5m: an ordered retry waits in memory, and blocks the frontier
@@ -28,6 +28,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         yield from _interpreter(topology, processor, marks)
         yield from _grace(topology, processor, marks)
         yield from _batch(processor, marks)
+        yield from _limits(topology, processor, marks)
 
 
 def _said(marks: Marks, processor: Processor, *keys: str) -> Mark:
@@ -104,6 +105,16 @@ def _interpreter(topology: Topology, processor: Processor, marks: Marks) -> Iter
             yield marks.problem(mark, f'"{name}" is not executable', "name the python itself")
     except (OSError, ValueError) as error:
         yield marks.problem(mark, f"the interpreter cannot be looked at: {error}")
+
+
+def _limits(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:
+    if not marks.sound("limits") and ("limits",) in marks.spoiled:
+        return
+    for index, name in enumerate(processor.limits):
+        if name not in topology.limits:
+            hint = did_you_mean(name, topology.limits, f"declare it under limits: {name}: {{ requests: 500/m }}")
+            mark = marks.value("processors", processor.name, "limits", str(index))
+            yield marks.problem(mark, f"limit {quoted(name)} is not declared", hint)
 
 
 def _grace(topology: Topology, processor: Processor, marks: Marks) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.durations import Rate
 from penstock.secret import Secret
 from penstock.topology.memory_options import MemoryOptions
 from penstock.topology.option import option
@@ -102,6 +103,28 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Breaker:
+    """When the failures of a provider stop the taking of records, and for how long."""
+
+    enabled: bool = option("flag", "`false`: failures stop nothing.", default=True)
+    failures: float = option("share", "Of the calls in the window, the last 50 at most, 5 at least.", default=0.5)
+    window: float = option("duration", "How far back calls count.", default=60.0, least=1)
+    open_for: float = option("duration", "Until one run is let through as a probe.", default=30.0, least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What a provider allows one group, shared by the group's workers as they share its partitions."""
+
+    name: str = ""
+    requests: Rate | None = option(
+        "rate", "Model calls; a run counts as many as it reports, one at least.", default=None
+    )
+    tokens: Rate | None = option("rate", "Tokens in and out, as runs report them.", default=None)
+    breaker: Breaker = option("section", "Failures.", factory=Breaker, section=Breaker)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Processor:
     """One agent type: a handler and how it is run. Its workers form one consumer group."""
 
@@ -143,6 +166,10 @@ class Processor:
     retry: Retry = option("section", "Failure.", factory=Retry, section=Retry)
     batch: Batch | None = option(
         "section", "Events by the list; `concurrency` counts events, not calls.", default=None, section=Batch
+    )
+    limits: tuple[str, ...] = option("texts", "Providers it calls, by their names under `limits`.", default=())
+    breaker: bool = option(
+        "flag", "Take nothing for a while once at least half of the last 100 first attempts failed.", default=True
     )
     threads: int = option("count", "Threads for plain `def` handlers.", default=32, least=1, most=1000)
     stop_grace_period: float = option(
@@ -251,6 +278,9 @@ class Topology:
     )
     runs: Runs = option("section", "The record of what ran.", factory=Runs, section=Runs)
     topics: Mapping[str, Topic] = option("sections", "Topics by name.", factory=dict, section=Topic)
+    limits: Mapping[str, Limit] = option(
+        "sections", "What providers allow, by a name of your choice.", factory=dict, section=Limit
+    )
     processors: Mapping[str, Processor] = option("sections", "Processors by name.", factory=dict, section=Processor)
     memory: Mapping[str, MemoryOptions] = option("memories", "Memories by name.", factory=dict)
     connectors: Mapping[str, ConnectorOptions] = option("connectors", "Connectors by name.", factory=dict)

@@ -14,6 +14,8 @@ Kind = Literal[
     "duration",
     "size",
     "number",
+    "rate",
+    "share",
     "start",
     "choice",
     "texts",

@@ -97,6 +97,8 @@ def _default(section: type, key: str, option: Option) -> str:
 def _spelled(value: Any, option: Option) -> str:
     if option.kind == "duration":
         return spell(value)
+    if option.kind == "share":
+        return f"{value:.0%}"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from penstock.durations import LONGEST, seconds, size, spell
+from penstock.durations import LONGEST, Rate, rate, seconds, size, spell
 from penstock.secret import Secret
 from penstock.topology.document import ScalarNode
 from penstock.topology.option import Option
@@ -124,6 +124,21 @@ def _size(node: ScalarNode, _option: Option) -> int:
         raise Unfit(f"must be a size, not {quoted(node.text)}", "write 512KiB, 64MiB, 1GiB") from None
 
 
+def _rate(node: ScalarNode, _option: Option) -> Rate:
+    try:
+        return rate(node.text)
+    except ValueError:
+        raise Unfit(f"must be a rate, not {quoted(node.text)}", "write 10/s, 500/m, 200k/m") from None
+
+
+def _share(node: ScalarNode, _option: Option) -> float:
+    """Percent as a part of 1."""
+    text = node.text.removesuffix("%").strip()
+    if not node.text.endswith("%") or not _FLOAT.fullmatch(text) or not 0 < float(text) <= 100:
+        raise Unfit(f"must be a share, not {quoted(node.text)}", "write 50%, at most 100%")
+    return float(text) / 100
+
+
 def _start(node: ScalarNode, _option: Option) -> str | int:
     """`earliest`, `latest`, or a time as epoch milliseconds."""
     if node.text in {"earliest", "latest"}:
@@ -209,6 +224,8 @@ _READERS: Final[Mapping[str, Callable[[ScalarNode, Option], Any]]] = MappingProx
         "duration": _duration,
         "size": _size,
         "number": _number,
+        "rate": _rate,
+        "share": _share,
         "start": _start,
         "choice": _choice,
         "path": _path,

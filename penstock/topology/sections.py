@@ -286,6 +286,8 @@ _WANTED: Final = MappingProxyType(
         "duration": "a duration",
         "size": "a size",
         "number": "a number",
+        "rate": "a rate",
+        "share": "a share",
         "start": "earliest, latest or a time",
         "choice": "one word",
         "path": "a path",

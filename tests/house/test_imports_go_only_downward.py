@@ -19,6 +19,7 @@ FLOORS = (
             "clock",
             "durations",
             "contracts",
+            "provider",
             "secret",
         ),
     ),

@@ -12,10 +12,10 @@ from penstock.broker.in_memory.faults import Faults
 from penstock.memory.contract import Backend
 from penstock.testing.kit import run_topology
 from penstock.topology.memory_options import SqliteMemory
-from penstock.topology.model import Backoff, Processor, Retry, Topic, Topology
+from penstock.topology.model import Backoff, Limit, Processor, Retry, Topic, Topology
 
 
-def one_processor(**changes: Any) -> Topology:
+def one_processor(limit: Limit | None = None, **changes: Any) -> Topology:
     """`src` (4 partitions) → processor `work` → `out`; retries after 5 s, 20 s, ... at most 3 attempts."""
     retry = Retry(max_attempts=3, backoff=Backoff(initial=5, multiplier=4, max=1800))
     base = Processor(
@@ -26,7 +26,9 @@ def one_processor(**changes: Any) -> Topology:
         "out": Topic(name="out", partitions=4, type="given"),
     }
     memory = {"main": SqliteMemory(type="sqlite", name="main")} if "memory" in changes else {}
-    return Topology(name="t", topics=topics, processors={"work": replace(base, **changes)}, memory=memory)
+    limits = {limit.name: limit} if limit else {}
+    processors = {"work": replace(base, **changes)}
+    return Topology(name="t", topics=topics, processors=processors, memory=memory, limits=limits)
 
 
 @pytest.fixture

@@ -14,14 +14,35 @@ from penstock.engine.outcome import DeadLettered, Deferred, Retried, Skipped
 from penstock.engine.retry_policy import RetryPolicy
 from penstock.engine.run import Run
 from penstock.errors import SendRefused, Undecodable, Unencodable, UnknownSchema
+from penstock.provider import ProviderFailed, Trouble
 from penstock.record import Record
 from penstock.topology import model
 from penstock.topology.derived import LADDER, backoff_delay, hop_tier, retry_delay, retry_tiers, tier_for
 
 RETRY = model.Retry(max_attempts=3, max_age=100)
-POLICY = RetryPolicy(
-    model.Processor(name="p", group_id="g", handler="x:y", topics=("t",), retry=RETRY), (LookupError,), Path()
-)
+
+
+class Health:
+    """Providers as a test wants them."""
+
+    def __init__(self, *, open: bool = False, answers: bool = True) -> None:
+        self.opened, self.answering = open, answers
+
+    def trouble(self, error: BaseException) -> ProviderFailed | None:
+        return error if isinstance(error, ProviderFailed) else None
+
+    def is_open(self) -> bool:
+        return self.opened
+
+    def wait(self) -> float:
+        return 30.0 if self.opened else 1.0
+
+    def answers(self, since: int) -> bool:
+        return self.answering
+
+
+PROCESSOR = model.Processor(name="p", group_id="g", handler="x:y", topics=("t",), retry=RETRY)
+POLICY = RetryPolicy(PROCESSOR, (LookupError,), Path(), Health())
 NOW = 1_700_000_000.0
 
 
@@ -70,6 +91,36 @@ def test_signals() -> None:
     late = POLICY.after_signal(Defer(after=1), run(2, NOW - 100), NOW)
     assert isinstance(late, DeadLettered)
     assert not late.attempted
+
+
+DOWN = ProviderFailed(Trouble.DOWN, "500")
+
+
+def test_a_provider_that_fails_costs_an_attempt_only_where_it_answers_others() -> None:
+    silent = RetryPolicy(PROCESSOR, (), Path(), Health(answers=False))
+
+    assert isinstance(POLICY.after_error(DOWN, run(), NOW), Deferred), "nobody can know yet"
+    assert isinstance(POLICY.after_error(DOWN, run(0, NOW - 5), NOW), Retried)
+    assert getattr(POLICY.after_error(DOWN, run(2, NOW - 5), NOW), "reason", "") == "exhausted"
+    assert isinstance(silent.after_error(DOWN, run(2, NOW - 999), NOW), Deferred), "neither attempts nor age run out"
+
+
+def test_what_the_provider_says_decides() -> None:
+    busy = ProviderFailed(Trouble.OVERLOADED, "429", after=77)
+
+    assert getattr(POLICY.after_error(busy, run(2, NOW - 5), NOW), "delay", 0) == 77
+    assert isinstance(POLICY.after_error(ProviderFailed(Trouble.DENIED, "401"), run(2, NOW - 5), NOW), Deferred)
+    refused = POLICY.after_error(ProviderFailed(Trouble.REFUSED, "too long"), run(), NOW)
+    assert getattr(refused, "reason", "") == "rejected"
+    assert getattr(POLICY.after_error(busy, run(0, NOW - 100), NOW), "reason", "") == "expired"
+
+
+def test_while_a_breaker_is_open_no_failure_spends_an_attempt() -> None:
+    shut = RetryPolicy(PROCESSOR, (), Path(), Health(open=True))
+
+    assert getattr(shut.after_error(ValueError(), run(2), NOW), "delay", 0) == 30
+    assert getattr(shut.after_signal(Retry(after=60), run(2), NOW), "delay", 0) == 60
+    assert getattr(shut.after_signal(Reject("no"), run(2), NOW), "reason", "") == "rejected"
 
 
 @settings(deadline=None)

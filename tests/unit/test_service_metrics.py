@@ -31,6 +31,10 @@ def scraped(counters: Counters) -> dict[str, float]:
         producer_queue=0,
         hand_offs_waiting=0,
         suspicious=0,
+        closed=("breaker openai",),
+        breakers={"openai": 2, "attempts": 0},
+        opened=3,
+        throttled=False,
         counters=counters,
     )
     registry = CollectorRegistry()
@@ -79,3 +83,12 @@ def test_gauges_are_of_the_moment():
     assert found[f"penstock_saturation{labels}"] == 0.4
     assert found[f"penstock_oldest_unfinished_age_seconds{labels}"] == 10
     assert found[f"penstock_true_backlog{labels}"] == 9
+
+
+def test_breakers_and_what_they_stop_can_be_seen():
+    found = scraped(Counters())
+
+    assert found['penstock_sources_closed{group="desk.triage",processor="triage"}'] == 1
+    assert found['penstock_breaker_openings_total{group="desk.triage",processor="triage"}'] == 3
+    assert found['penstock_breaker_state{breaker="openai",group="desk.triage",processor="triage"}'] == 2
+    assert found['penstock_breaker_state{breaker="attempts",group="desk.triage",processor="triage"}'] == 0

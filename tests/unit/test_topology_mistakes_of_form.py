@@ -30,11 +30,11 @@ name: b
 
 ## a list
 [a]
->>> 1:1: the file must be a map, not a list (its keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, processors, memory, connectors)
+>>> 1:1: the file must be a map, not a list (its keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, limits, processors, memory, connectors)
 
 ## a word
 hello
->>> 1:1: the file must be a map, not a single value (its keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, processors, memory, connectors)
+>>> 1:1: the file must be a map, not a single value (its keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, limits, processors, memory, connectors)
 
 ## unclosed
 name: [a
@@ -107,7 +107,7 @@ nam: a
 ## unknown far
 name: a
 zzz: b
->>> 2:1: unknown key "zzz" (known keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, processors, memory, connectors)
+>>> 2:1: unknown key "zzz" (known keys: version, name, kafka, defaults, internal_topics, schema_registry, runs, topics, limits, processors, memory, connectors)
 
 ## dotted
 name: a
