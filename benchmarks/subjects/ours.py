@@ -44,6 +44,7 @@ def topology_of(given: Task) -> Topology:
         output=given.output or None,
         concurrency=given.concurrency,
         retry=retry,
+        breaker=given.mode != "storm",  # where everything fails once, that is what is measured
     )
     folder = Path(given.data)
     kafka = {"bootstrap.servers": given.bootstrap}

@@ -38,7 +38,7 @@ def test_a_slot_survives_a_thousand_timeouts(work):
         assert len(app.attempts) == 150
         assert len(app.dead_letters("work")) == 50
 
-    work(handler, scenario, output=None, timeout=1.0, concurrency=2)
+    work(handler, scenario, output=None, timeout=1.0, concurrency=2, breaker=False)
 
 
 def test_a_handler_that_shrugs_off_cancelling_is_cancelled_again(work):
