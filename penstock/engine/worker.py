@@ -61,8 +61,7 @@ class Worker:
         parts.switch.steps = self
         parts.committer.on_brake = parts.intake.review
         parts.pool.bind(parts.dispatch.take, self.work)
-        self._pool = parts.pool
-        self._flow = parts.flow
+        self._pool, self._flow = parts.pool, parts.flow
         self._time = clock.monotonic
 
     async def run(self) -> None:
