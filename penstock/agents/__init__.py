@@ -1,0 +1,1 @@
+"""Agents of any framework as handlers: `handler: penstock.agents.<framework>:agent`, one lazy module each."""
