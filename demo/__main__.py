@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from demo import model, verdict
+from demo import model, outage, verdict
 from demo.board import Board
 from demo.kafka_stage import KafkaStage
 from demo.memory_stage import BANNER, MemoryStage
@@ -91,6 +91,9 @@ async def _demonstrate(console: Console, path: Path | None, *, in_memory: bool) 
     table = [*verdict.rows(outcome), *(verdict.accounts(outcome) if path else ())]
     failed = verdict.broken_claims(outcome, partitions=partitions, expected_dead=None if path else BROKEN)
     summary(console, "4  What stands in the topics now", table)
+    away = await asyncio.to_thread(outage.perform, read(ROOT / "topology.yaml", os.environ))
+    summary(console, "5  The model's provider is away for ten minutes (the same engine, in virtual time)", away.rows())
+    failed = [*failed, *away.broken_claims()]
     return _farewell(console, failed, in_memory=not found)
 
 

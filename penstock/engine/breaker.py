@@ -14,6 +14,9 @@ from typing import Final
 
 LAST_CALLS: Final = 50  # looked at, of those in the window: an outage shows within seconds where much is called
 LEAST_CALLS: Final = 5  # fewer calls say nothing
+IN_A_ROW: Final = (
+    10  # failures without an answer between them: nobody need wait until they are half of what went before
+)
 FIRST_ATTEMPTS: Final = 100
 
 
@@ -38,10 +41,13 @@ class Breaker:
         self.opened = 0
         self.why = ""
 
-    def trip(self, why: str, now: float, after: float | None = None) -> bool:
-        """Open, or stay open longer; `after` is what the provider asks for. True where it was not open before."""
+    def trip(self, why: str, now: float, after: float | None = None, *, least: float | None = None) -> bool:
+        """Open, or stay open longer; `after` is what the provider asks for. True where it was not open before.
+
+        `least` seconds it stays open whatever `after` says: `open_for` where None.
+        """
         was_open = self.state is State.OPEN
-        until = now + max(self.open_for, after or 0.0)
+        until = now + max(self.open_for if least is None else least, after or 0.0)
         self.until = max(self.until, until) if not was_open or after else self.until
         self.state = State.OPEN
         if not was_open:
@@ -66,29 +72,32 @@ class Breaker:
 
 
 class CallWindow:
-    """The calls of the last `window` seconds, at most the last 50: do failures make up `share` of them?"""
+    """The calls of the last `window` seconds, at most the last 50: do failures make up `share`, or the last ten all?"""
 
-    __slots__ = ("_calls", "_failed", "_share", "_window")
+    __slots__ = ("_calls", "_failed", "_in_a_row", "_share", "_window")
 
     def __init__(self, share: float, window: float) -> None:
         self._share = share
         self._window = window
         self._calls: deque[tuple[float, bool]] = deque()
         self._failed = 0
+        self._in_a_row = 0
 
     def add(self, now: float, *, failed: bool) -> bool:
         """Count a call that ended; True where there are too many failures now."""
         calls = self._calls
         calls.append((now, failed))
         self._failed += failed
+        self._in_a_row = self._in_a_row + 1 if failed else 0
         while len(calls) > LAST_CALLS or calls[0][0] < now - self._window:
             self._failed -= calls.popleft()[1]
-        return failed and len(calls) >= LEAST_CALLS and self._failed >= self._share * len(calls)
+        too_many = len(calls) >= LEAST_CALLS and self._failed >= self._share * len(calls)
+        return failed and (too_many or self._in_a_row >= IN_A_ROW)
 
     def clear(self) -> None:
         """Forget everything."""
         self._calls.clear()
-        self._failed = 0
+        self._failed = self._in_a_row = 0
 
 
 class FirstAttempts:

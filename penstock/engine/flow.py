@@ -28,6 +28,7 @@ from penstock.topology.model import Limit, Processor
 log = logging.getLogger("penstock.flow")
 SYSTEMIC: Final = "attempts"  # the name of the breaker that every processor has
 _OPEN_FOR: Final = 30.0
+_LONG: Final = 5.0  # seconds
 _SHORTEST: Final = 0.001  # seconds; a timer of nothing would spin
 
 
@@ -174,8 +175,10 @@ class FlowControl:
         for breaker, calls in self._calls.items():
             too_many = calls.add(now, failed=True)
             probed = breaker.state is State.HALF_OPEN and run is self._probe
-            if too_many or probed or failed.trouble is Trouble.DENIED:
-                self._trip(breaker, failed.message, now, failed.after)
+            asks = (failed.after or 0.0) >= _LONG  # to be left alone for so long that nothing should be taken either
+            if too_many or probed or asks or failed.trouble is Trouble.DENIED:
+                only = asks and not too_many and not probed
+                self._trip(breaker, failed.message, now, failed.after, least=0.0 if only else breaker.open_for)
 
     def _attempt_failed(self, run: Run, message: str, now: float) -> None:
         """For the breaker of all kinds: first attempts count, and the probe."""
@@ -214,8 +217,10 @@ class FlowControl:
 
     # turns ------------------------------------------------------------------------------------------------------
 
-    def _trip(self, breaker: Breaker, why: str, now: float, after: float | None = None) -> None:
-        if not breaker.trip(why, now, after):
+    def _trip(
+        self, breaker: Breaker, why: str, now: float, after: float | None = None, *, least: float | None = None
+    ) -> None:
+        if not breaker.trip(why, now, after, least=breaker.open_for if least is None else least):
             return
         log.error(
             "breaker %s opens: nothing is taken for %.0f s, attempts are not spent; the last failure: %s",
@@ -250,8 +255,7 @@ class FlowControl:
 
     def _restrain(self) -> None:
         """Be asked before each start, and told of each end, only where that can matter."""
-        limits = any(one.limited for one in self._allowances)
-        asked = limits or self.is_open()
+        asked = self._limited or self.is_open()
         self.heeds = self._limited or self.is_open()
         self._dispatch.admit_by(self.admit if asked else None)
 

