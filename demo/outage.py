@@ -6,6 +6,7 @@ The engine is the one that ran the desk; only the log and the clock are the test
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -86,7 +87,13 @@ def perform(topology: Topology) -> Outage:
     limit = Limit(name="model", breaker=Breaker())
     desk = replace(topology.processors["triage"], limits=("model",), timeout=5.0)
     played = replace(topology, processors={"triage": desk}, limits={"model": limit}, connectors={})
-    return run_topology(played, scenario, handlers={"triage": triage})
+    talk = logging.getLogger("penstock")  # its warnings are what is shown here, in one table
+    level = talk.level
+    talk.setLevel(logging.CRITICAL)
+    try:
+        return run_topology(played, scenario, handlers={"triage": triage})
+    finally:
+        talk.setLevel(level)
 
 
 async def _model(now: float) -> None:

@@ -29,7 +29,7 @@ class State(Enum):
 
 
 class Breaker:
-    """One breaker. `opened` counts its openings, `why` says the last one's cause."""
+    """One breaker. `opened` counts how often it went from closed to open, `why` says the last failure that did it."""
 
     __slots__ = ("name", "open_for", "opened", "state", "until", "why")
 
@@ -49,9 +49,9 @@ class Breaker:
         was_open = self.state is State.OPEN
         until = now + max(self.open_for if least is None else least, after or 0.0)
         self.until = max(self.until, until) if not was_open or after else self.until
+        self.opened += self.state is State.CLOSED
         self.state = State.OPEN
         if not was_open:
-            self.opened += 1
             self.why = why
         return not was_open
 

@@ -220,12 +220,21 @@ class FlowControl:
     def _trip(
         self, breaker: Breaker, why: str, now: float, after: float | None = None, *, least: float | None = None
     ) -> None:
+        probed = breaker.state is State.HALF_OPEN
         if not breaker.trip(why, now, after, least=breaker.open_for if least is None else least):
             return
-        log.error(
-            "breaker %s opens: nothing is taken for %.0f s, attempts are not spent; the last failure: %s",
-            breaker.name, breaker.until - now, why[:300],
-        )  # fmt: skip
+        reason, seconds = (why.splitlines() or [""])[0][:300], breaker.until - now
+        if probed:
+            log.warning(
+                "breaker %s stays open: the probe failed, the next is in %.0f s: %s", breaker.name, seconds, reason
+            )
+        else:
+            log.error(
+                "breaker %s opens: for %.0f s nothing is taken and no attempt is spent: %s",
+                breaker.name,
+                seconds,
+                reason,
+            )
         self._probe = None
         self._restrain()
         self._valve.close(f"breaker {breaker.name}")

@@ -50,7 +50,7 @@ def test_a_breaker_opens_probes_and_closes():
     assert breaker.until == 151
     assert breaker.turn_half_open(151)
     assert breaker.answered()
-    assert (breaker.state, breaker.opened) == (State.CLOSED, 2)
+    assert (breaker.state, breaker.opened) == (State.CLOSED, 1)
 
 
 def test_a_share_of_a_limit_fills_more_slowly():
