@@ -182,8 +182,8 @@ class FileSource:
 
 
 def _id_of(place: _Place, offset: int, raw: bytes) -> str:
-    """The same for the same line of the same file, whoever reads it, and how often."""
-    named = f"{place.name}\0{place.identity}\0{place.generation}\0{offset}\0".encode()
+    """The same for the same line of the same file, whoever reads it, how often, and under whatever name it stands."""
+    named = f"{place.identity or place.name}\0{place.generation}\0{offset}\0".encode()
     return hashlib.blake2b(named + raw, digest_size=16).hexdigest()
 
 

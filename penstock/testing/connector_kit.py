@@ -268,11 +268,9 @@ async def _sink_run(case: SinkCase, clock: Clock, seed: int, verdict: Verdict, l
         life = Killable(luck.randint(1, case.steps)).watch()
         lives.append(life)
         worker = await app.start(case.connector, _DrivenSink(make(processor.sink, case.topology.directory), life))
-        try:
-            async with asyncio.timeout(case.patience / 4):
-                await life.killed.wait()
-        except TimeoutError:
-            pass  # it had done all before its time came
+        async with asyncio.timeout(case.patience):  # until it is dead, or has done all before its time came
+            while not life.killed.is_set() and set(await case.held()) != set(range(case.count)):
+                await asyncio.sleep(case.look)
         if life.place:
             verdict.places[life.place] += 1
         app.crash(worker)

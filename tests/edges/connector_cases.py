@@ -65,7 +65,7 @@ def file_source(folder: Path) -> SourceCase:
             out.write(json.dumps({"n": n}) + "\n")
 
     return SourceCase(
-        topology=topology(folder, "type: file_source, path: in/app.jsonl, topic: orders, batch_size: 7, poll: 10ms"),
+        topology=topology(folder, "type: file_source, path: in/app.jsonl*, topic: orders, batch_size: 7, poll: 10ms"),
         connector="edge",
         feed=feed,
         begin=begin,
@@ -203,4 +203,5 @@ def postgres_sink(folder: Path, dsn: str) -> SinkCase:
         virtual=False,
         patience=30,
         look=0.1,
+        steps=25,
     )
