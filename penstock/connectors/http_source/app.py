@@ -86,7 +86,7 @@ class _Routes:
             response: Response = results.stream(case, request.headers.get("last-event-id"))
         else:
             await results.after(case, wait_of(request.headers))
-            response = results.respond(id_, case, self._location(id_))
+            response = await results.respond(id_, case, self._location(id_))
         gateway.counted(response.status_code, 0)
         return response
 
@@ -129,7 +129,7 @@ class _Routes:
         if wait:
             case = await results.case(id_)
             await results.after(case, wait)
-            response = results.respond(id_, case, self._location(id_))
+            response = await results.respond(id_, case, self._location(id_))
             response.headers["Preference-Applied"] = f"wait={wait}"
             response.headers["Location"] = self._location(id_)
             return response

@@ -76,7 +76,7 @@ def assemble(
     counted: Callable[[int, int], None],
 ) -> Parts:
     """Put it together; nothing is connected yet. `counted` is told of every answer: its status, events accepted."""
-    codec = Codec(topology)
+    codec = Codec(topology, waits=False)
     access = Access(options.tokens, options.signing_secrets, options.signature_header, clock.now)
     pressure = Pressure(Bounds(options.max_outstanding, backlog=options.max_backlog), clock.monotonic)
     parts = Parts(access, pressure, codec, broker, broker.producer(options.group_id))

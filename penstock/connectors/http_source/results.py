@@ -15,7 +15,7 @@ from penstock import headers as wire
 from penstock.connectors.http_source.board import Board, Case
 from penstock.connectors.http_source.lookup import Lookup
 from penstock.connectors.http_source.refusal import MEDIA, Refused
-from penstock.errors import CodecError
+from penstock.errors import CodecError, UnknownSchema
 from penstock.event import AnyEvent
 from penstock.record import Record
 from penstock.schema.envelope import Opener
@@ -64,6 +64,16 @@ class Results:
             raise Refused(404, "no event of this id was found")
         return case
 
+    async def _open(self, record: Record) -> AnyEvent:
+        """The event of a record; a registry is asked beside the loop. Raises CodecError."""
+        try:
+            return self._opener.open(record)
+        except UnknownSchema as unknown:
+            if unknown.fetch is None:
+                raise
+            await asyncio.to_thread(unknown.fetch)
+            return self._opener.open(record)
+
     async def after(self, case: Case, seconds: float) -> None:
         """Wait for the outcome, `seconds` at most. Raises Refused (503) where too many wait."""
         if seconds <= 0 or case.state != "pending":
@@ -76,16 +86,16 @@ class Results:
             except TimeoutError:
                 return
 
-    def respond(self, id_: str, case: Case, location: str) -> Response:
+    async def respond(self, id_: str, case: Case, location: str) -> Response:
         """202 while it is pending, 200 with the reply, 422 with the dead letter."""
         if case.outcome is None:
             body: dict[str, Any] = {"id": id_, "status": "pending"}
             if case.progress:
-                body["progress"] = self._data(case.progress[-1])
+                body["progress"] = await self._data(case.progress[-1])
             return _json(202, body, {"Location": location, "Retry-After": "1"})
         if case.state == "dead":
             return Response(orjson.dumps(self._letter(id_, case.outcome)), 422, media_type=MEDIA)
-        return self._reply(case.outcome)
+        return await self._reply(case.outcome)
 
     def stream(self, case: Case, after: str | None) -> StreamingResponse:
         """Server-sent events: `progress` as it comes, then `result` or `dead_letter`, then the end.
@@ -103,9 +113,9 @@ class Results:
             while True:
                 news, unseen, told = case.news, case.told - told, case.told  # before a yield: there is news meanwhile
                 for record in list(case.progress)[len(case.progress) - min(unseen, len(case.progress)) :]:
-                    yield _event("progress", str(record.position), self._data(record))
+                    yield _event("progress", str(record.position), await self._data(record))
                 if case.outcome is not None:
-                    yield self._last(case.state, case.outcome)
+                    yield await self._last(case.state, case.outcome)
                     return
                 if self._closing.is_set():
                     return
@@ -115,11 +125,11 @@ class Results:
                 except TimeoutError:
                     yield b": still here\n\n"
 
-    def _last(self, state: str, outcome: Record) -> bytes:
+    async def _last(self, state: str, outcome: Record) -> bytes:
         position = str(outcome.position)
         if state == "dead":
             return _event("dead_letter", position, self._letter(wire.text(outcome.headers, wire.CE_ID), outcome))
-        return _event("result", position, self._data(outcome))
+        return _event("result", position, await self._data(outcome))
 
     async def _news(self, news: asyncio.Event) -> None:
         """Until there is any, or the gateway closes."""
@@ -141,10 +151,10 @@ class Results:
         finally:
             self.waiting -= 1
 
-    def _reply(self, record: Record) -> Response:
+    async def _reply(self, record: Record) -> Response:
         """The reply as CloudEvents over HTTP has it in binary mode: the data is the body."""
         try:
-            event = self._opener.open(record)
+            event = await self._open(record)
         except CodecError:
             return Response(record.value or b"", 200, media_type="application/octet-stream")
         headers = {f"ce-{name.replace('_', '')}": _header(value) for name, value in _attributes(event) if value}
@@ -153,9 +163,9 @@ class Results:
             return Response(event.data, 200, headers, media_type="application/octet-stream")
         return _json(200, event.data, headers)
 
-    def _data(self, record: Record) -> Any:
+    async def _data(self, record: Record) -> Any:
         try:
-            return self._opener.open(record).data
+            return (await self._open(record)).data
         except CodecError as error:
             return {"unreadable": error.message}
 

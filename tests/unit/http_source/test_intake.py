@@ -212,6 +212,23 @@ def test_a_broken_structured_event_is_refused(desk, event):
     assert records == []
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_is_refused_before_it_is_whole(desk, declared):
+    """By what its length says, or as soon as it is too much."""
+    read = []
+
+    async def body():
+        for _ in range(100):
+            read.append(1)
+            yield b"x" * 60
+
+    headers = {"content-length": "6000"} if declared else {}
+    response, records = post(desk, body(), headers, "max_request_size: 100")
+
+    assert (response.status_code, records) == (413, [])
+    assert "larger than 100 bytes" in response.json()["detail"]
+
+
 def test_too_many_events_are_refused(desk):
     response, records = post(desk, b"[1, 2, 3]", inbox="max_events: 2", path="/tickets/batch")
 

@@ -10,7 +10,9 @@ import pytest
 
 from penstock.broker.in_memory.faults import FINE, Fate, NoFaults
 from penstock.broker.in_memory.partitioner import partition_for
-from penstock.errors import BrokerUnavailable, ProducerFatal, SendRefused
+from penstock.connectors.http_source.pressure import Bounds, Pressure
+from penstock.connectors.http_source.refusal import Refused
+from penstock.errors import BrokerUnavailable, ProducerFatal, SendFailed, SendRefused
 
 
 class Weather(NoFaults):
@@ -63,6 +65,25 @@ def test_no_acknowledgement_is_no_202_and_kafka_away_is_503_at_once(desk):
     assert [took for _, took, _ in seen] == [0, 5, 0, 0, 0], "refused at once while it is away"
     assert [after for _, _, after in seen[1:4]] == ["5"] * 3
     assert asked == 2, "what is refused at once is not sent"
+
+
+def test_kafka_stays_away_until_it_answers_also_when_nothing_is_under_way_any_more():
+    clock = [0.0]
+    pressure = Pressure(Bounds(), lambda: clock[0])
+
+    async def main():
+        future = asyncio.get_running_loop().create_future()
+        pressure.enter(10, future)
+        clock[0] = 10.0
+        pressure.lost("no acknowledgement")
+        future.set_exception(SendFailed("timed out"))
+        await asyncio.sleep(0)
+        assert (pressure.events, pressure.stalled) == (0, False)
+        with pytest.raises(Refused) as refused:
+            pressure.admit(1, 10)
+        return refused.value.status, future.exception() is not None
+
+    assert asyncio.run(main()) == (503, True)
 
 
 def test_while_the_oldest_waits_nothing_more_is_let_in(desk):
