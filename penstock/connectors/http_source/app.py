@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from penstock.connectors.http_source import refusal
 from penstock.connectors.http_source.acceptance import Acceptance
 from penstock.connectors.http_source.access import Access, Caller
 from penstock.connectors.http_source.board import Board
-from penstock.connectors.http_source.intake import Offer, all_or_none, offer, read_body
+from penstock.connectors.http_source.intake import Offer, all_or_none, headers_of, offer, read_body
 from penstock.connectors.http_source.openapi import Described, document
 from penstock.connectors.http_source.page import html
 from penstock.connectors.http_source.refusal import Refused
@@ -98,12 +98,13 @@ class _Routes:
 
     async def _take(self, request: Request, *, many: bool) -> Response:
         gateway, described = self._gateway, self._gateway.described
-        caller = gateway.access.before_body(request.headers)
-        body = await read_body(request, described.max_request)
+        headers = headers_of(request)
+        caller = gateway.access.before_body(headers)
+        body = await read_body(request, headers, described.max_request)
         if caller is None:
-            caller = gateway.access.after_body(request.headers, body)
-        offered = offer(request, body, many=many, most=described.max_events)
-        sealed = self._seal(offered, request, caller)
+            caller = gateway.access.after_body(headers, body)
+        offered = offer(request, headers, body, many=many, most=described.max_events)
+        sealed = self._seal(offered, headers, caller)
         await gateway.acceptance.accept(sealed)
         gateway.counted(202, len(sealed))
         if gateway.board is not None:
@@ -113,8 +114,8 @@ class _Routes:
             return _json(202, {"status": "accepted", "ids": [event.id for event in sealed]})
         return await self._accepted(request, sealed[0].id)
 
-    def _seal(self, offered: Offer, request: Request, caller: Caller) -> list[Sealed]:
-        sealer, headers = self._gateway.sealer, request.headers
+    def _seal(self, offered: Offer, headers: Mapping[str, str], caller: Caller) -> list[Sealed]:
+        sealer = self._gateway.sealer
         if not offered.batch:
             return [sealer.seal(offered.events[0], headers, caller, 0)]
         numbered = enumerate(offered.events)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from penstock.connectors.http_source import cloudevents
 from penstock.connectors.http_source.offered import JSON, Offered, is_json, media
@@ -27,33 +27,42 @@ class Offer:
     batch: bool
 
 
-async def read_body(request: Request, most: int) -> bytes:
+def headers_of(request: Request) -> dict[str, str]:
+    """The headers by name, in lower case; of duplicates the last. They are looked at a dozen times."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}
+
+
+async def read_body(request: Request, headers: Mapping[str, str], most: int) -> bytes:
     """The whole body. Raises Refused: 413 beyond `most` bytes, 408 where it does not arrive, 415 where it is packed."""
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity") != "identity":
         raise Refused(415, "send the body as it is, without Content-Encoding")
     too_large = Refused(413, f"the body is larger than {most} bytes")
-    said = request.headers.get("content-length", "")
+    said = headers.get("content-length", "")
     if said.isdigit() and int(said) > most:
         raise too_large
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(_SLOWEST):
-            async for part in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(400, "the connection ended before the body")
+                part = message.get("body", b"")
                 size += len(part)
                 if size > most:
                     raise too_large
                 parts.append(part)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise Refused(408, f"the body did not arrive within {_SLOWEST:g} s") from None
-    except ClientDisconnect:
-        raise Refused(400, "the connection ended before the body") from None
     return b"".join(parts)
 
 
-def offer(request: Request, body: bytes, *, many: bool, most: int) -> Offer:
+def offer(request: Request, headers: Mapping[str, str], body: bytes, *, many: bool, most: int) -> Offer:
     """The events of a request, at most `most`. Raises Refused: 400, 413, 415; for a batch with every bad event."""
-    content_type = request.headers.get("content-type", "")
+    content_type = headers.get("content-type", "")
     kind = media(content_type)
     if kind.startswith(cloudevents.BATCH):
         _only_json(kind, cloudevents.BATCH)
@@ -61,7 +70,7 @@ def offer(request: Request, body: bytes, *, many: bool, most: int) -> Offer:
     if kind.startswith(cloudevents.STRUCTURED):
         _only_json(kind, cloudevents.STRUCTURED)
         return Offer((cloudevents.from_structured(cloudevents.parsed(body, "the body")),), batch=False)
-    if cloudevents.is_binary(request.headers):
+    if cloudevents.is_binary(headers):
         return Offer((cloudevents.from_binary(request.headers.items(), body, content_type),), batch=False)
     if kind in LINES:
         return Offer(_each([line for line in body.split(b"\n") if line.strip()], most, _line), batch=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,7 +96,7 @@ class Sealer:
             raise Refused(422, f"{error.message} ({error.hint})" if error.hint else error.message) from None
         if whole:
             content_type = (wire.CONTENT_TYPE, offered.content_type.encode())
-            record = dataclasses.replace(record, value=offered.raw, headers=(*record.headers, content_type))
+            record = Outgoing(record.topic, record.key, offered.raw, (*record.headers, content_type))
         return Sealed(record, offered.correlation_id or id_)
 
     def _type(self, said: str | None) -> str:
@@ -153,7 +152,8 @@ def new_id(now: float) -> str:
     raw = bytearray(int(now * 1000).to_bytes(6, "big") + os.urandom(10))
     raw[6] = raw[6] & 0x0F | 0x70
     raw[8] = raw[8] & 0x3F | 0x80
-    return str(uuid.UUID(bytes=bytes(raw)))
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def time_of(id_: str) -> float | None:
@@ -166,4 +166,5 @@ def time_of(id_: str) -> float | None:
 
 
 def _traceparent() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    digits = os.urandom(24).hex()
+    return f"00-{digits[:32]}-{digits[32:]}-01"
