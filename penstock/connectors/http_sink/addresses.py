@@ -91,7 +91,7 @@ def client(private_hosts: Collection[str], network: httpcore.AsyncNetworkBackend
     if not isinstance(pool, httpcore.AsyncConnectionPool):  # never without the check
         raise PenstockError(f"http_sink does not know httpx {httpx.__version__}", "install another release of httpx")
     guarded = httpcore.AsyncConnectionPool(
-        ssl_context=httpx.create_ssl_context(trust_env=False),
+        ssl_context=httpx.create_ssl_context(),
         max_connections=1000,
         max_keepalive_connections=20,
         keepalive_expiry=5.0,
