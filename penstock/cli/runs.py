@@ -87,6 +87,6 @@ def show(ctx: click.Context, run_id: str, path: Path, form: str) -> None:
 def _summary(found: FoundRuns, form: str) -> None:
     tell = say if form == "table" else note
     shown = len(found.attempts)
-    tell(f"{shown} of {found.matched} attempts, of {found.read} on record")
+    tell(f"{shown} of {found.matched} attempts, of {found.read} looked at")
     if found.unreadable:
         note(f"{found.unreadable} batches are not of this version of penstock and were left out")

@@ -19,6 +19,8 @@ from penstock.runs.decoding import RanAttempt, opened, ran_attempt
 from penstock.topology.derived import runs_topic
 from penstock.topology.model import Topology
 
+_Raw = tuple[Mapping[str, Any], Mapping[str, Any]]  # head of a batch, one attempt of it
+Match = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 FAILED: Final = frozenset({"retried", "dead_lettered"})
 
 
@@ -81,33 +83,27 @@ class Scan:
 
 async def list_runs(topology: Topology, broker: Broker, filters: RunFilters) -> FoundRuns:
     """The newest attempts that are meant, `filters.limit` at most. Raises TopicMissing, BrokerUnavailable."""
-    kept: list[tuple[float, int, RanAttempt]] = []
+    kept: list[tuple[float, int, _Raw]] = []
     scan = Scan()
     order = itertools.count()
-    found = scan_runs(
-        topology,
-        broker,
-        filters.match,
-        since=filters.since,
-        needles=[part for part in (filters.id, filters.fingerprint) if part],
-        scan=scan,
-    )
+    by = fields.RAN if filters.slowest else fields.STARTED
+    needles = [part for part in (filters.id, filters.fingerprint) if part]
+    found = _scan(topology, broker, filters.match, filters.since, needles, scan)
     async with aclosing(found) as attempts:
-        async for attempt in attempts:
-            rank = attempt.duration if filters.slowest else attempt.started
-            entry = (rank, next(order), attempt)
+        async for raw in attempts:  # made into values at the end: of a million only a few are kept
+            entry = (raw[1].get(by, 0), next(order), raw)
             if len(kept) < filters.limit:
                 heapq.heappush(kept, entry)
             else:
                 heapq.heappushpop(kept, entry)
-    newest = tuple(attempt for _, _, attempt in sorted(kept, key=lambda entry: entry[:2], reverse=True))
+    newest = tuple(ran_attempt(*raw) for _, _, raw in sorted(kept, key=lambda entry: entry[:2], reverse=True))
     return FoundRuns(newest, scan.matched, scan.read, scan.unreadable)
 
 
 async def scan_runs(
     topology: Topology,
     broker: Broker,
-    match: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
+    match: Match,
     *,
     since: int | None = None,
     needles: Collection[str] = (),
@@ -117,8 +113,15 @@ async def scan_runs(
 
     `needles` are texts of which one stands in whatever is meant: batches with none of them are not even opened.
     """
+    async with aclosing(_scan(topology, broker, match, since, needles, scan or Scan())) as attempts:
+        async for head, found in attempts:
+            yield ran_attempt(head, found)
+
+
+async def _scan(
+    topology: Topology, broker: Broker, match: Match, since: int | None, needles: Collection[str], seen: Scan
+) -> AsyncGenerator[_Raw, None]:
     wanted = [orjson.dumps(needle)[1:-1] for needle in needles]
-    seen = scan or Scan()
     ranges = await stretch(topology, broker, since)
     async with aclosing(broker.reader().scan(ranges)) as records:
         async for record in records:
@@ -133,7 +136,7 @@ async def scan_runs(
             for found in attempts:
                 if match(head, found):
                     seen.matched += 1
-                    yield ran_attempt(head, found)
+                    yield head, found
 
 
 async def stretch(topology: Topology, broker: Broker, since: int | None) -> Mapping[TopicPartition, tuple[int, int]]:

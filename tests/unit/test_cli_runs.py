@@ -77,7 +77,7 @@ def shell(tmp_path):
 def test_ls_lists_the_newest_first_with_filters(shell):
     everything = shell("runs", "ls").stdout
     assert everything.splitlines()[1].split()[1:4] == ["triage", "done", "2"]
-    assert "3 of 3 attempts, of 3 on record" in everything
+    assert "3 of 3 attempts, of 3 looked at" in everything
     failed = shell("runs", "ls", "--failed", "--since", "2h", "--key", "k1", "-p", "triage").stdout
     assert "RuntimeError: model away" in failed
     assert "1 of 1 attempts" in failed
