@@ -128,7 +128,7 @@ def _attempt_line(one: RanAttempt, asked: str) -> Any:
         line.append(f", {tokens[0]}+{tokens[1]} tokens, cost {money(one.cost)}")
     if one.steps:
         line.append(f"  [{', '.join(f'{step.name} {span(step.duration)}' for step in one.steps[:8])}]", "dim")
-    if one.replay_id:
+    if one.replayed_from:
         line.append(f"  replayed from {one.replayed_from}", "cyan")
     problem = f"{one.error.type}: {one.error.message}".splitlines()[0] if one.error else one.reason
     if problem:
