@@ -23,6 +23,7 @@ class Cause:
     def __init__(self) -> None:
         self.mended: set[str] = set()
         self.starts = 0
+        self.failing = False
 
     async def __call__(self, event, ctx):
         self.starts += 1
@@ -31,6 +32,8 @@ class Cause:
             raise Reject("defer me")
         if event.data["defect"] == "defer" and ctx.attempt == 1 and self.starts % 2:
             raise Defer(after=60)
+        if event.data["defect"] == "passing" and self.failing:
+            raise RuntimeError("again")
         if event.data["defect"] not in self.mended:
             raise Reject(f"customer {event.data['n']} has a defect of kind '{event.data['n']}'")
 
@@ -103,6 +106,20 @@ def test_mended_all_are_replayed_once_and_given_again_it_goes_on(topology_of):
         await app.settled()
         assert cause.starts - starts == 30
         assert (await plan_replay(app.broker, GROUP)).count == 0
+
+    _run(topology_of, scenario)
+
+
+def test_an_attempt_that_is_tried_again_has_failed(topology_of):
+    async def scenario(app, cause):
+        await _dead(app, passing=10)
+        cause.mended.add("passing")
+        cause.failing = True
+        done = await _careful(app)
+        assert (done.canary.failed, done.result.tally.written) == (5, 5)
+        cause.failing = False
+        await app.settled()
+        assert (await plan_replay(app.broker, GROUP)).count == 5, "the five went well at their second attempt"
 
     _run(topology_of, scenario)
 
