@@ -70,7 +70,7 @@ class _Member:
         self._offsets[partition] += 1
         headers = (("ce_id", b"%d" % number), ("ce_type", b"bench"), ("ce_source", b"/bench"))
         key = b"key-%d" % (number % 1000)
-        return Record("in", partition, offset, 1_700_000_000_000, key, self._value, lambda: headers)
+        return Record("in", partition, offset, 1_700_000_000_000, key, self._value, headers)
 
     def demand(self, records: int) -> None:
         self._demand = records

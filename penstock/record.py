@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -42,14 +42,13 @@ def parse_position(text: str) -> Position | None:
 
 
 class Record:
-    """One record as the log holds it: bytes, never decoded here.
+    """One record as the log holds it: bytes, never decoded here. Treat it as immutable.
 
-    `timestamp` is epoch milliseconds (time of writing); a `value` of None is a tombstone. Headers are opened
-    when first asked for, since most records are handled without all of them: `headers` may be given as the
-    pairs themselves or as a function that returns them. Treat a record as immutable.
+    `source` is the partition it stands in; a `value` of None is a tombstone. A broker may have a kind of its own that
+    reads timestamp and headers only when asked.
     """
 
-    __slots__ = ("_headers", "key", "offset", "partition", "timestamp", "topic", "value")
+    __slots__ = ("_headers", "_timestamp", "key", "offset", "source", "value")
 
     def __init__(
         self,
@@ -59,33 +58,39 @@ class Record:
         timestamp: int,
         key: bytes | None,
         value: bytes | None,
-        headers: Headers | Callable[[], Headers | None] = (),
+        headers: Headers = (),
     ) -> None:
-        self.topic = topic
-        self.partition = partition
+        self.source = TopicPartition(topic, partition)
         self.offset = offset
-        self.timestamp = timestamp
         self.key = key
         self.value = value
+        self._timestamp = timestamp
         self._headers = headers
+
+    @property
+    def topic(self) -> str:
+        """Where it stands: the topic."""
+        return self.source.topic
+
+    @property
+    def partition(self) -> int:
+        """Where it stands: the number of the partition."""
+        return self.source.partition
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written, in epoch milliseconds."""
+        return self._timestamp
 
     @property
     def headers(self) -> Headers:
         """The header pairs in their order, duplicates and null values kept."""
-        found = self._headers
-        if callable(found):
-            found = self._headers = found() or ()
-        return found
+        return self._headers
 
     @property
     def position(self) -> Position:
         """Topic, partition and offset."""
-        return Position(self.topic, self.partition, self.offset)
-
-    @property
-    def source(self) -> TopicPartition:
-        """The partition this record stands in."""
-        return TopicPartition(self.topic, self.partition)
+        return Position(*self.source, self.offset)
 
     @property
     def size(self) -> int:

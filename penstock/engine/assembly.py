@@ -171,7 +171,7 @@ def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
         assignment=_assignment(ground, intake, committer, suspects),
         executor=executor,
         hand_off=hand_off,
-        settle=_settle(ground, hand_off, identify, intake),
+        settle=_settle(ground, hand_off, identify),
         own_topics=ground.own_topics,
         pool=pool,
         counters=counters,
@@ -211,7 +211,7 @@ def _assignment(ground: _Ground, intake: Intake, committer: Committer, suspects:
     )
 
 
-def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str], intake: Intake) -> Settle:
+def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str]) -> Settle:
     return Settle(
         ground.processor,
         hand_off,
@@ -221,7 +221,7 @@ def _settle(ground: _Ground, hand_off: HandOff, identify: Callable[[Run], str], 
         identify,
         ground.own_topics.tier,
         ground.own_topics.hop,
-        _holder(ground.clock, intake, ground.switch),
+        _holder(ground.clock, ground.switch),
     )
 
 
@@ -250,18 +250,15 @@ def _identifier(opener: Opener, group_id: str, cluster_id: str) -> Callable[[Run
     return identify
 
 
-def _holder(clock: Clock, intake: Intake, switch: Switch) -> Callable[[Run, float], None]:
+def _holder(clock: Clock, switch: Switch) -> Callable[[Run, float], None]:
     """Puts a run off inside its own lane, in memory: it keeps the lane and gives back its slot."""
     import asyncio
 
     def again(run: Run) -> None:
-        if run.partition.active:  # else `forget` has given its room back
-            intake.held -= 1
-            run.partition.held -= 1
+        run.partition.held -= 1
         switch.put(run)
 
     def hold(run: Run, delay: float) -> None:
-        intake.held += 1
         run.partition.held += 1
         run.due = clock.now() + delay
         asyncio.get_running_loop().call_later(delay, again, run)

@@ -41,18 +41,17 @@ class Dispatch:
                 run = self.ready.popleft()
             else:
                 return None
-            partition = run.partition
-            if partition.dispatching:
-                break
-        self._begin(run, partition)
-        return run
+            if run.partition.dispatching:
+                return self._begin(run)
 
-    def _begin(self, run: Run, partition: PartitionState) -> None:
+    def _begin(self, run: Run) -> Run:
         run.started = self._time()
         self.running[run] = None
+        partition = run.partition
         partition.running += 1
         if partition.own:
             self.running_own += 1
+        return run
 
     def _take_restrained(self) -> Run | None:
         """The same where something stands against it: a run that must be alone, a closed valve, a limit."""
@@ -67,9 +66,7 @@ class Dispatch:
                 continue
             if self._admit is not None and not self._admit(run):
                 return None
-            queue.popleft()
-            self._begin(run, run.partition)
-            return run
+            return self._begin(queue.popleft())
         return None
 
     def _open_queue(self) -> deque[Run] | None:
@@ -116,8 +113,7 @@ class Dispatch:
         if self._valve.stops(own=run.partition.own):
             return None
         self._alone_may_start = False
-        self._begin(run, run.partition)
-        return run
+        return self._begin(run)
 
     def put(self, run: Run) -> None:
         """Queue a run whose lane is already its own."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from penstock.broker.contract import GroupMember
 from penstock.clock import Clock
@@ -23,6 +25,7 @@ from penstock.record import Record, TopicPartition
 MOST_IN_FLIGHT = 20_000
 MOST_BYTES = 64 << 20
 _LEAST_SHARE = 64
+_SOURCE = attrgetter("source")
 _LONGEST_TIMER = 30.0  # the wall clock may jump: look again
 
 
@@ -53,9 +56,6 @@ class Intake:
         self.expect(concurrency)
         self._asked = 0
         self._paused: set[TopicPartition] = set()
-        self.in_flight = 0
-        self.bytes = 0
-        self.held = 0  # runs that wait in their lane for their next attempt
         self.closed = False
 
     def expect(self, concurrency: int) -> None:
@@ -65,65 +65,58 @@ class Intake:
 
     def received(self, records: Sequence[Record]) -> None:
         """Take in one delivery: begin, and queue in lane, gate or among the suspects."""
-        partitions = self._partitions
-        counters = self._counters
-        counters.received += len(records)
+        self._counters.received += len(records)
         self._asked -= len(records)
-        touched: set[PartitionState] = set()
-        state: PartitionState | None = None
-        topic, number = "", -1
-        for record in records:
-            if record.partition != number or record.topic != topic:
-                topic, number = record.topic, record.partition
-                state = partitions.get(TopicPartition(topic, number))
-                if state is not None:
-                    touched.add(state)
+        for source, streak in groupby(records, _SOURCE):  # what is the same for a partition is done once a streak
+            state = self._partitions.get(source)
             if state is None or not state.active:
-                counters.stale_results += 1
-            elif not state.tracker.begin(record.offset):
-                state.dirty = True
-                counters.already_finished += 1
-            elif state.own:
-                self._take_own(Run(record, state), state)
+                self._counters.stale_results += len(list(streak))
             else:
-                self._admit(Run(record, state), state)
-        for one in touched:
-            self.review(one)
+                self._take(list(streak), state)
+                self.review(state)
         if self._asked * 2 <= self._ready_wanted or self.bytes >= MOST_BYTES:
             self.refill()
         self._wake()
+
+    def _take(self, records: Sequence[Record], state: PartitionState) -> None:
+        begun = state.tracker.begin_all(records)
+        if len(begun) != len(records):
+            state.dirty = True
+            self._counters.already_finished += len(records) - len(begun)
+        runs = [Run(record, state) for record in begun]
+        if state.own:
+            for run in runs:
+                self._take_own(run, state)
+        else:
+            self._admit(runs, state)
 
     def _take_own(self, run: Run, state: PartitionState) -> None:
         """A record of a retry or replay topic: it carries its history, and may have to wait at the gate."""
         read_history(run)
         if state.gate is None:
-            self._admit(run, state)
+            self._admit([run], state)
             return
         state.gate.add(run)
         if len(state.gate) == 1:
             self._schedule(state)
 
-    def _admit(self, run: Run, state: PartitionState) -> None:
-        value = run.record.value
-        if value is not None:
-            size = len(value)
-            state.in_flight_bytes += size
-            self.bytes += size
-        self.in_flight += 1
-        if state.suspicious_until >= 0:
-            self._suspects.add(run)
+    def _admit(self, runs: Sequence[Run], state: PartitionState) -> None:
+        for run in runs:
+            value = run.record.value
+            if value is not None:
+                state.in_flight_bytes += len(value)
+        if state.is_suspicious:
+            for run in runs:
+                self._suspects.add(run)
         else:
-            state.lanes.add(run)
+            state.lanes.add(runs)
 
     def left(self, run: Run) -> None:
         """A run is finished: its room is free again."""
         state = run.partition
         value = run.record.value
         if value is not None:
-            size = len(value)
-            state.in_flight_bytes -= size
-            self.bytes -= size
-        self.in_flight -= 1
+            state.in_flight_bytes -= len(value)
         if self._asked <= 0 and len(self._dispatch.ready) <= self._ready_least:
             self.refill()
         if self._paused and state.source in self._paused:
@@ -144,10 +137,7 @@ class Intake:
             self._member.demand(self._asked)
 
     def forget(self, state: PartitionState) -> None:
-        """The partition is no longer this worker's: its records leave the bounds."""
-        self.in_flight -= state.in_flight
-        self.bytes -= state.in_flight_bytes
-        self.held -= state.held
+        """The partition is no longer this worker's, and has left `partitions`, by which the bounds are counted."""
         self._paused.discard(state.source)
         self._dispatch.forget(state)
         self._suspects.forget(state)
@@ -185,14 +175,32 @@ class Intake:
     def _should_pause(self, state: PartitionState, *, paused: bool) -> bool:
         if state.braked or state.gate or self._valve.stops(own=state.own):
             return True
+        held = state.in_flight
+        if held < _LEAST_SHARE // 2:  # the usual case: no share is smaller
+            return False
         alike = sum(one.own is state.own for one in self._partitions.values())
         share = max(MOST_IN_FLIGHT // max(alike, 1), _LEAST_SHARE)
-        return state.in_flight >= (share // 2 if paused else share)
+        return held >= (share // 2 if paused else share)
 
     @property
     def paused(self) -> int:
         """Partitions paused now."""
         return len(self._paused)
+
+    @property
+    def in_flight(self) -> int:
+        """Records taken and not finished, without those that wait for their retry time."""
+        return sum(state.in_flight for state in self._partitions.values())
+
+    @property
+    def bytes(self) -> int:
+        """Of their values."""
+        return sum(state.in_flight_bytes for state in self._partitions.values())
+
+    @property
+    def held(self) -> int:
+        """Runs that wait in their lane for their next attempt."""
+        return sum(state.held for state in self._partitions.values())
 
     def _schedule(self, state: PartitionState) -> None:
         due = state.gate.head_due() if state.gate is not None else None
@@ -203,9 +211,10 @@ class Intake:
     def _open_gate(self, state: PartitionState) -> None:
         if not state.active or not state.dispatching or state.gate is None:
             return
-        for run in state.gate.release(self._clock.now()):
+        released = state.gate.release(self._clock.now())
+        for run in released:
             run.due = max(run.record.timestamp / 1000 + state.gate.delay, not_before(run.record))
-            self._admit(run, state)
+        self._admit(released, state)
         self._schedule(state)
         self.review(state)
         self._wake()

@@ -6,6 +6,7 @@ A null key belongs to no lane. Ordering `partition` puts every record into one l
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from penstock.engine.run import Run
 
@@ -22,22 +23,28 @@ class Lanes:
         self._lanes: dict[bytes, deque[Run] | None] = {}  # None: one runs, none waits
         self.waiting = 0
 
-    def add(self, run: Run) -> None:
-        """Let `run` go at once if its lane is free, else queue it there."""
-        key = run.record.key if self._by_key else b""
-        if key is None or self._unordered:
-            self._ready.append(run)
+    def add(self, runs: Iterable[Run]) -> None:
+        """Let each go at once if its lane is free, else queue it there."""
+        ready, lanes, by_key = self._ready, self._lanes, self._by_key
+        if self._unordered:
+            ready.extend(runs)
             return
-        lanes = self._lanes
-        if key not in lanes:
-            lanes[key] = None
-            self._ready.append(run)
-            return
-        queue = lanes[key]
+        for run in runs:
+            key = run.record.key if by_key else b""
+            if key is None:
+                ready.append(run)
+            elif key not in lanes:
+                lanes[key] = None
+                ready.append(run)
+            else:
+                self._queue(key).append(run)
+                self.waiting += 1
+
+    def _queue(self, key: bytes) -> deque[Run]:
+        queue = self._lanes[key]
         if queue is None:
-            queue = lanes[key] = deque()
-        queue.append(run)
-        self.waiting += 1
+            queue = self._lanes[key] = deque()
+        return queue
 
     def release(self, run: Run) -> None:
         """`run` is finished: the next of its lane may go."""

@@ -6,10 +6,11 @@ the frontier is the lowest received offset that is not finished, or the next to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from penstock.broker.progress import runs_of
+from penstock.record import Record
 
 
 class OffsetTracker:
@@ -34,6 +35,16 @@ class OffsetTracker:
             return False
         self._unfinished[offset] = None
         return True
+
+    def begin_all(self, records: Sequence[Record]) -> Sequence[Record]:
+        """`begin` for records in ascending order, at least one; returns those that must run."""
+        if self._already or records[0].offset < self.position:
+            return [record for record in records if self.begin(record.offset)]
+        unfinished = self._unfinished
+        for record in records:
+            unfinished[record.offset] = None
+        self.position = records[-1].offset + 1
+        return records
 
     def finish(self, offset: int) -> None:
         """Mark as finished. Raises KeyError for an offset that is not unfinished: that would be a bug."""

@@ -22,42 +22,25 @@ class Run:
     `sent` says where its records stand, `began` when it started, while it is handed off.
     """
 
-    __slots__ = (
-        "abandoned",
-        "attempts",
-        "began",
-        "deferrals",
-        "due",
-        "first_failure",
-        "lateness",
-        "partition",
-        "record",
-        "run_id",
-        "sent",
-        "spent",
-        "started",
-        "task",
-        "timed_out",
-        "trail",
-    )
+    # Class attributes: what is the same in nearly every run is not stored in each.
+    attempts = 0
+    deferrals = 0
+    first_failure = 0
+    due = 0.0
+    started = 0.0
+    spent = 0.0
+    began = 0.0
+    lateness: float | None = None
+    timed_out = False
+    abandoned = False
+    run_id = ""
+    trail: Trail | None = None
+    sent: Sequence[Position] = ()
+    task: asyncio.Task[None] | None = None
 
     def __init__(self, record: Record, partition: PartitionState) -> None:
         self.record = record
         self.partition = partition
-        self.attempts = 0
-        self.deferrals = 0
-        self.first_failure = 0
-        self.due = 0.0
-        self.started = 0.0
-        self.spent = 0.0
-        self.began = 0.0
-        self.lateness: float | None = None
-        self.timed_out = False
-        self.abandoned = False
-        self.run_id = ""
-        self.trail: Trail | None = None
-        self.sent: Sequence[Position] = ()
-        self.task: asyncio.Task[None] | None = None
 
     def cancel(self) -> None:
         """Stop the handler where it waits; the run alone is hit."""

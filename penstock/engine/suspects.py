@@ -144,6 +144,6 @@ class Suspects:
         partition.unclean = 0
         partition.dirty = True
         log.warning("%s is no longer under suspicion", partition.source)
-        while partition.held_back:
-            partition.lanes.add(partition.held_back.popleft())
+        partition.lanes.add(partition.held_back)
+        partition.held_back.clear()
         self._wake()

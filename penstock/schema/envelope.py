@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ __all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal"]
 
 _SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
 _JSON: Final = json_data.CONTENT_TYPE.encode()
+_TYPES_KEPT: Final = 256  # names of types that are decoded once
 _RESERVED: Final = {wire.CONTENT_TYPE: "it follows from the event type", wire.TRACEPARENT: "give traceparent= instead"}
 
 
@@ -43,6 +45,7 @@ class Opener:
         self._types = {name: topic.type or "" for name, topic in topics.items()}
         self._wrapped = {name: topic.unwrap for name, topic in topics.items() if topic.unwrap}
         self._own: dict[str, bool] = {}  # by topic name; a group reads few
+        self._spelled = lru_cache(_TYPES_KEPT)(_spelled)
 
     def open(self, record: Record) -> Event[Any]:
         """The event a record holds. Raises Undecodable, or UnknownSchema where the schema may yet come."""
@@ -54,7 +57,7 @@ class Opener:
                 content_type = value
             elif name == "ce_dataschema":
                 dataschema = value
-        topic = record.topic
+        topic = record.source.topic
         origin = None  # nearly always the record itself: worked out when asked for
         if self._own.get(topic, True):
             origin = self.origin_of(record)
@@ -62,7 +65,7 @@ class Opener:
         value = record.value
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
             return self._open_structured(record, self.origin_of(record), content_type)
-        type_ = self._type(said, topic) if said else self._types.get(topic, "")
+        type_ = self._type(said, topic)
         if self._wrapped and topic in self._wrapped and value is not None:
             return self._open_wrapped(record, self.origin_of(record), type_, (content_type, dataschema))
         if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
@@ -102,12 +105,7 @@ class Opener:
         return self._type(said, self.origin_of(record).topic)
 
     def _type(self, said: bytes | None, origin_topic: str) -> str:
-        if said:
-            try:
-                return said.decode()
-            except UnicodeDecodeError:
-                pass  # no name at all: as if it had not been said
-        return self._types.get(origin_topic, "")
+        return (self._spelled(said) if said else "") or self._types.get(origin_topic, "")
 
     def _open_structured(self, record: Record, origin: Origin, content_type: bytes) -> Event[Any]:
         found = structured.envelope(record, content_type)
@@ -129,6 +127,14 @@ class Opener:
         place = (record.topic, record.partition, record.offset, record.timestamp)
         view = Record(*place, record.key, record.value, [*headers, *record.headers])
         return Event(view, self._codec.restore(type_, data), type_ or inner_type, origin)
+
+
+def _spelled(said: bytes) -> str:
+    """The name in a `ce_type`; what is no text is no name at all, as if it had not been said."""
+    try:
+        return said.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _carried_origin(record: Record) -> Origin:

@@ -312,8 +312,8 @@ mutation(
 # Order, lanes, time
 
 
-def _no_lane(self: Lanes, run: Any) -> None:
-    self._ready.append(run)
+def _no_lane(self: Lanes, runs: Any) -> None:
+    self._ready.extend(runs)
 
 
 mutation(
@@ -454,17 +454,13 @@ mutation(
 # Bounds and memory
 
 
-def _keeps_the_credits(self: Intake, state: Any) -> None:
-    self._paused.discard(state.source)
-    self._suspects.forget(state)
+def _keeps_the_bytes(self: Intake, run: Any) -> None:
+    run.partition.in_flight_bytes += len(run.record.value or b"")
+    _left(self, run)
 
 
-mutation(
-    "credits-leak",
-    "records of a partition that went still count as in flight",
-    5,
-    (Intake, "forget", _keeps_the_credits),
-)
+_left = Intake.left
+mutation("credits-leak", "bytes of a finished record still count as in flight", 5, (Intake, "left", _keeps_the_bytes))
 
 
 def _asks_for_everything(self: Intake) -> None:
@@ -550,8 +546,8 @@ def _clear_at_once(self: Suspects, partition: Any) -> None:
     partition.suspicious_until = -1
     partition.unclean = 0
     partition.dirty = True
-    while partition.held_back:
-        partition.lanes.add(partition.held_back.popleft())
+    partition.lanes.add(partition.held_back)
+    partition.held_back.clear()
     self._wake()
 
 

@@ -35,7 +35,7 @@ def test_against_a_model(ordering: str, keys: list[bytes | None], data: st.DataO
     while waiting or ready or running:
         step = data.draw(st.sampled_from(["add"] * bool(waiting) + ["take"] * bool(ready) + ["end"] * bool(running)))
         if step == "add":
-            lanes.add(waiting.pop(0))
+            lanes.add([waiting.pop(0)])
         elif step == "take":
             run = ready.popleft()
             assert lane(run) not in [lane(one) for one in running]

@@ -138,13 +138,19 @@ def test_the_paused_set_is_what_the_partitions_say(steps: list[tuple[int, int, b
 
 
 def test_a_full_intake_asks_for_nothing() -> None:
-    made, member = intake_over({})
+    states = [SimpleNamespace(in_flight=0, in_flight_bytes=0, held=0) for _ in range(2)]
+    made, member = intake_over({TopicPartition("t", number): state for number, state in enumerate(states)})
     made.refill()
     assert member.demanded == 2000
-    for attribute, full in (("bytes", 64 << 20), ("in_flight", 20_000), ("held", 2001), ("closed", True)):
-        setattr(made, attribute, full)
+    full_by = (("in_flight_bytes", 32 << 20), ("in_flight", 10_000), ("held", 1001))  # in each of two partitions
+    for owners, attribute, full in (*((states, *one) for one in full_by), ([made], "closed", True)):
+        for owner in owners:
+            setattr(owner, attribute, full)
         made.refill()
         assert member.demanded == 0, attribute
-        setattr(made, attribute, 0)
+        setattr(owners[0], attribute, 0)
+        made.refill()
+        assert member.demanded > 0
+        setattr(owners[-1], attribute, 0)
         made.refill()
         assert member.demanded == 2000

@@ -162,15 +162,15 @@ class PollThread:
     def _receive(self, most: int, timeout: float) -> None:
         self._rebalance.changed = False
         self._rebalance.fresh.clear()
-        first = self._consumer.poll(timeout)
+        # Never with a timeout: consume() waits all of it when there are fewer. And before poll(): each of these calls
+        # gives the interpreter lock away, and beside a busy loop it comes back 5 ms later; so one of them, not two.
+        messages = self._consumer.consume(most, 0)
+        if not messages and timeout and not self._rebalance.changed:
+            first = self._consumer.poll(timeout)
+            messages = [] if first is None else [first]
         self.last_polled = time.monotonic()
-        if first is None:
+        if not messages:
             return
-        messages: list[Message[Any, Any]] = []
-        if most > 1 and not self._rebalance.changed:
-            # Asked without a timeout: consume() waits all of it when there are fewer.
-            messages = self._consumer.consume(most - 1, 0)
-        messages.insert(0, first)
         if self._rebalance.changed:
             messages = self._without_fresh(messages)
         errors: list[Message[Any, Any]] = []

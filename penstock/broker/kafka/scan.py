@@ -10,17 +10,18 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as RawPartition
 
 from penstock.broker.kafka.admin_calls import spoken
+from penstock.broker.kafka.received import Received
 from penstock.broker.kafka.settings import client_settings
 from penstock.errors import BrokerUnavailable
-from penstock.record import Headers, Record, TopicPartition
+from penstock.record import Record, TopicPartition
 
 _BATCH: Final = 1000
 _POLL: Final = 0.25  # seconds; bounds how long an abandoned scan still holds its thread
@@ -113,9 +114,7 @@ class _Scan:
             self._consumer.pause([RawPartition(topic, number)])  # the others go on without its traffic
         if error is not None or not first <= offset < last:
             return None
-        timestamp = message.timestamp()[1]
-        headers = cast("Callable[[], Headers | None]", message.headers)  # opened when first asked for
-        return Record(topic, number, offset, timestamp, message.key(), message.value(), headers)
+        return Received(partition, offset, message)
 
     def _end_of(self, partition: TopicPartition) -> int:
         """The log's end now, uncommitted transactions included: only they can be behind an end below it."""

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from confluent_kafka import Message
 
+from penstock.broker.kafka.received import Received
 from penstock.record import Record, TopicPartition
 
 NO_EPOCH: Final = -1  # the client's own word for a leader epoch that is not known
@@ -53,7 +54,6 @@ def convert(
     """Records of assigned partitions, the partitions they are of, and how many messages were stale.
 
     Stale is what belongs to no slot, or lies below what its slot expects. Messages that are errors go to `errors`.
-    Headers stay unopened: the record holds the message's own method.
     """
     records: list[Record] = []
     append = records.append
@@ -70,7 +70,6 @@ def convert(
             if slot is not None and slot.broken:
                 slot = None
             if slot is not None:
-                topic = slot.topic  # one string for all records of the partition
                 partitions.add(slot.source)
         offset: int = message.offset()  # type: ignore[assignment]
         if slot is None or offset < slot.next:
@@ -78,7 +77,5 @@ def convert(
             continue
         slot.next = offset + 1
         slot.last = message
-        append(
-            Record(topic, partition, offset, message.timestamp()[1], message.key(), message.value(), message.headers)  # type: ignore[arg-type]
-        )
+        append(Received(slot.source, offset, message))
     return records, partitions, stale
