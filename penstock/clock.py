@@ -21,11 +21,5 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clocks."""
 
-    def now(self) -> float:
-        """Epoch seconds by the system clock."""
-        return time.time()
-
-    @staticmethod
-    def monotonic() -> float:
-        """Seconds by CLOCK_MONOTONIC, which asyncio's own loop uses too."""
-        return time.monotonic()
+    now = staticmethod(time.time)  # epoch seconds
+    monotonic = staticmethod(time.monotonic)  # by CLOCK_MONOTONIC, which asyncio's own loop uses too

@@ -104,7 +104,7 @@ class Assignment:
         for state in leaving:
             state.dispatching = False
         await self._drain(leaving, self._grace)
-        if any(state.running for state in leaving):
+        if self._dispatch.runs_any(leaving):
             self._abandon(leaving)
             await self._drain(leaving, _UNWIND)
         if leaving:
@@ -114,7 +114,7 @@ class Assignment:
     async def _drain(self, leaving: Sequence[PartitionState], seconds: float) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while any(state.running for state in leaving) and (left := end - loop.time()) > 0:
+        while self._dispatch.runs_any(leaving) and (left := end - loop.time()) > 0:
             self._one_ended.clear()
             if self._hurry.is_set() and seconds != _UNWIND:
                 return

@@ -25,7 +25,7 @@ _FAST = 0.05  # seconds: runs that take less on average are cheap to repeat
 
 
 class Committer:
-    """Commits the partitions of one member. The worker counts `finished` up with each finished run."""
+    """Commits the partitions of one member: those that are `dirty`."""
 
     def __init__(
         self, member: GroupMember, partitions: Mapping[TopicPartition, PartitionState], counters: Counters
@@ -36,7 +36,6 @@ class Committer:
         self._one = asyncio.Lock()
         self._work = asyncio.Event()
         self.idle = True
-        self.finished = 0
         self.on_brake: Callable[[PartitionState], None] | None = None  # a partition's metadata grew too long, or shrank
 
     def wake(self) -> None:
@@ -48,15 +47,15 @@ class Committer:
         """Commit for ever, at the pace of the runs."""
         time = asyncio.get_running_loop().time
         seen, spent, committed = 0, 0.0, time()
+        duration = self._counters.duration
         while True:
-            if self.finished == seen and not any(one.dirty for one in self._partitions.values()):
+            if not any(one.dirty for one in self._partitions.values()):
                 self.idle = True
                 self._work.clear()
                 await self._work.wait()
             await asyncio.sleep(_TICK)
-            total = self._counters.duration.total
-            fast = total - spent < _FAST * (self.finished - seen)
-            seen, spent = self.finished, total
+            fast = duration.total - spent < _FAST * (duration.count - seen)
+            seen, spent = duration.count, duration.total
             if fast and time() - committed < _PACE:
                 continue
             committed = time()

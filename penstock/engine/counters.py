@@ -25,6 +25,11 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
+    @property
+    def count(self) -> int:
+        """Values counted."""
+        return sum(self.counts)
+
     def observe(self, value: float) -> None:
         """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
@@ -47,9 +47,7 @@ class Dispatch:
     def _begin(self, run: Run) -> Run:
         run.started = self._time()
         self.running[run] = None
-        partition = run.partition
-        partition.running += 1
-        if partition.own:
+        if run.partition.own:
             self.running_own += 1
         return run
 
@@ -125,12 +123,12 @@ class Dispatch:
     def ended(self, run: Run) -> None:
         """The run no longer takes a slot."""
         del self.running[run]
-        run.started = 0.0
-        run.task = None
-        partition = run.partition
-        partition.running -= 1
-        if partition.own:
+        if run.partition.own:
             self.running_own -= 1
+
+    def runs_any(self, partitions: Collection[PartitionState]) -> bool:
+        """Whether a run of these still runs. Looked for when a partition goes, rather than counted at each event."""
+        return any(run.partition in partitions for run in self.running)
 
     def forget(self, partition: PartitionState) -> None:
         """The partition went: its runs no longer wait, and count against nobody's room."""

@@ -36,7 +36,6 @@ class PartitionState:
         "in_flight_bytes",
         "lanes",
         "own",
-        "running",
         "siblings",
         "source",
         "start",
@@ -80,7 +79,6 @@ class PartitionState:
         self.dispatching = True
         self.braked = False
         self.dirty = True
-        self.running = 0
         self.in_flight_bytes = 0
         self.committed: tuple[int, str] | None = None
 

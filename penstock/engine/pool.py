@@ -11,6 +11,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
+from penstock.engine.outcome import Outcome
 from penstock.engine.run import Run
 
 log = logging.getLogger("penstock.pool")
@@ -19,10 +20,10 @@ _STREAK = 64  # runs without a pause for breath before the loop gets a turn
 
 
 class Pool:
-    """Runs what `take` gives with `work`, on at most `size` tasks; see `bind`."""
+    """Runs what `take` gives, on at most `size` tasks; see `bind`."""
 
     def __init__(self, size: int, crash: Callable[[BaseException], None]) -> None:
-        """`crash` is called with an exception that escaped `work`: a bug of ours, which must not pass unseen."""
+        """`crash` is called with an exception that escaped: a bug of ours, which must not pass unseen."""
         self._size = size
         self._crash = crash
         self._context = contextvars.copy_context()
@@ -30,10 +31,20 @@ class Pool:
         self._idle: list[asyncio.Future[None]] = []
         self._closed = False
 
-    def bind(self, take: Callable[[], Run | None], work: Callable[[Run], Awaitable[None]]) -> None:
-        """What to run: `take` returns None when nothing may run now. To be called once, before the first `wake`."""
+    def bind(
+        self,
+        take: Callable[[], Run | None],
+        attempt: Callable[[Run], Awaitable[Outcome | None]],
+        end: Callable[[Run, Outcome | None], Awaitable[None] | None],
+    ) -> None:
+        """What to run. To be called once, before the first `wake`.
+
+        `take` returns None when nothing may run now; `end` what is still to be awaited, None after most attempts. Two
+        steps and not one around the other: a coroutine more costs as much as all the bookkeeping of a key's lane.
+        """
         self._take = take
-        self._work = work
+        self._attempt = attempt
+        self._end = end
 
     def wake(self, ready: int) -> None:
         """Let up to `ready` more runs begin."""
@@ -54,7 +65,8 @@ class Pool:
         me = asyncio.current_task()
         assert me is not None
         loop = asyncio.get_running_loop()
-        take, work, context = self._take, self._work, self._context
+        take, attempt, end, context = self._take, self._attempt, self._end, self._context
+        cancelling, copy_context = me.cancelling, contextvars.copy_context
         streak = 0
         while not self._closed:
             run = take()
@@ -65,8 +77,9 @@ class Pool:
                 streak = 0
                 continue
             run.task = me
-            await work(run)
-            if me.cancelling() or contextvars.copy_context() != context:
+            if (rest := end(run, await attempt(run))) is not None:
+                await rest
+            if cancelling() or copy_context() != context:
                 return
             streak += 1
             if streak >= _STREAK:

@@ -43,7 +43,7 @@ class Run:
         self.partition = partition
 
     def cancel(self) -> None:
-        """Stop the handler where it waits; the run alone is hit."""
+        """Stop the handler where it waits; the run alone is hit. Only for a run that is running."""
         if self.task is not None and self.started:
             self.task.cancel()
 

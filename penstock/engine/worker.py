@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from penstock.clock import Clock
 from penstock.engine.deadlines import Deadlines
@@ -60,7 +60,7 @@ class Worker:
         )
         parts.switch.steps = self
         parts.committer.on_brake = parts.intake.review
-        parts.pool.bind(parts.dispatch.take, self.work)
+        parts.pool.bind(parts.dispatch.take, self.attempt, self.end)
         self._pool, self._flow = parts.pool, parts.flow
         self._time = clock.monotonic
 
@@ -167,20 +167,29 @@ class Worker:
             self._dispatch.put(run)
             self.wake()
 
-    async def work(self, run: Run) -> None:
-        """One attempt of a run that was taken: execute, hand off, finish."""
-        if run.partition.own and await self._out_of_turn(run):
-            self._flow.ended(run, ABANDONED)
-            return
-        outcome = await self._execute(run)
+    def attempt(self, run: Run) -> Awaitable[Outcome | None]:
+        """The outcome of one attempt of a run that was taken; None where its time has not come."""
+        return self._in_turn(run) if run.partition.own else self._execute(run)
+
+    def end(self, run: Run, outcome: Outcome | None) -> Awaitable[None] | None:
+        """Finish a run that is simply done; returns what else there is to await: its hand-off."""
+        if outcome is None:
+            return None
         if self._flow.heeds or outcome is not DONE:
             self._flow.ended(run, outcome)
         if outcome is not DONE:
-            await self._settle(run, outcome)
-        elif self._told(run) or not run.partition.dispatching:
+            return self._settle(run, outcome)
+        if self._told(run) or not run.partition.dispatching:
             self._ended(run, outcome, finished=True)
         else:
             self._done(run)
+        return None
+
+    async def _in_turn(self, run: Run) -> Outcome | None:
+        if await self._out_of_turn(run):
+            self._flow.ended(run, ABANDONED)
+            return None
+        return await self._execute(run)
 
     def _told(self, run: Run) -> bool:
         """Whether anybody hears of a run that is simply done."""
@@ -243,11 +252,10 @@ class Worker:
     def _finish(self, run: Run, partition: PartitionState) -> None:
         offset = run.record.offset
         partition.tracker.finish(offset)
-        partition.dirty = True
-        committer = self._committer
-        committer.finished += 1
-        if committer.idle:
-            committer.wake()
+        if not partition.dirty:
+            partition.dirty = True
+            if self._committer.idle:
+                self._committer.wake()
         if partition.suspicious_until > offset:
             self.parts.suspects.finished(run)
         else:

@@ -26,6 +26,7 @@ __all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal"]
 
 _SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
 _JSON: Final = json_data.CONTENT_TYPE.encode()
+_READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs
 _TYPES_KEPT: Final = 256  # names of types that are decoded once
 _RESERVED: Final = {wire.CONTENT_TYPE: "it follows from the event type", wire.TRACEPARENT: "give traceparent= instead"}
 
@@ -51,12 +52,13 @@ class Opener:
         """The event a record holds. Raises Undecodable, or UnknownSchema where the schema may yet come."""
         said = content_type = dataschema = None
         for name, value in record.headers:  # walked once, and literally: this runs for every record
-            if name == "ce_type":
-                said = value
-            elif name == "content-type":
-                content_type = value
-            elif name == "ce_dataschema":
-                dataschema = value
+            if name in _READ:
+                if name == "ce_type":
+                    said = value
+                elif name == "content-type":
+                    content_type = value
+                else:
+                    dataschema = value
         topic = record.source.topic
         origin = None  # nearly always the record itself: worked out when asked for
         if self._own.get(topic, True):

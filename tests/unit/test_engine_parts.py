@@ -48,7 +48,7 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
         queue: list[Any] = ["boom", "cancel", "fine", "fine"]
         done: list[Any] = []
 
-        async def work(run: Any) -> None:
+        async def attempt(run: Any) -> None:
             done.append(run.name)
             if run.name == "boom":
                 raise ValueError("a bug of ours")
@@ -56,7 +56,7 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
                 raise asyncio.CancelledError
 
         pool = Pool(1, escaped.append)
-        pool.bind(lambda: SimpleNamespace(name=queue.pop(0), task=None) if queue else None, work)  # type: ignore[arg-type,return-value]
+        pool.bind(lambda: SimpleNamespace(name=queue.pop(0), task=None) if queue else None, attempt, lambda *_: None)  # type: ignore[arg-type,return-value]
         pool.wake(1)
         await asyncio.sleep(0.01)
         assert [str(error) for error in escaped] == ["a bug of ours"]
