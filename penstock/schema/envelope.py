@@ -67,7 +67,7 @@ class Opener:
         value = record.value
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
             return self._open_structured(record, self.origin_of(record), content_type)
-        type_ = self._type(said, topic)
+        type_ = (self._spelled(said) if said else "") or self._types.get(topic, "")
         if self._wrapped and topic in self._wrapped and value is not None:
             return self._open_wrapped(record, self.origin_of(record), type_, (content_type, dataschema))
         if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
