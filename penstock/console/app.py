@@ -15,8 +15,9 @@ from starlette.staticfiles import StaticFiles
 
 from penstock.console.access import COOKIE
 from penstock.console.desk import Desk, NotThere
+from penstock.console.forms import Refused
 from penstock.console.live import Live
-from penstock.console.pages import groups, letters, overview, processors, runs, topics
+from penstock.console.pages import groups, letters, levers, overview, processors, runs, settling, topics
 from penstock.console.render import STATIC, Pages
 from penstock.errors import BrokerError, BrokerUnavailable, PenstockError, TopicMissing
 from penstock.runs.trace import NoTrace
@@ -42,8 +43,10 @@ def create(desk: Desk) -> Starlette:
         *processors.routes(desk, pages, live),
         *runs.routes(desk, pages, live),
         *letters.routes(desk, pages),
+        *settling.routes(desk, pages),
         *topics.routes(desk, pages),
         *groups.routes(desk, pages),
+        *levers.routes(desk, pages),
         *live.routes(),
         Route("/healthz", _healthz),
     ]
@@ -116,6 +119,8 @@ class _Gate:
         title = "That did not work"
         if isinstance(error, NotThere | NoTrace | TopicMissing):
             status, title = 404, "Not there"
+        elif isinstance(error, Refused):
+            status, title = 403, "A token is needed"
         elif isinstance(error, BrokerUnavailable):
             status, title = 503, "Kafka does not answer"
         elif isinstance(error, BrokerError):

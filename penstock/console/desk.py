@@ -44,7 +44,7 @@ class Desk:
         self.clock = clock
         self.access = access
         self.path = path
-        codec = Codec(topology)
+        self.codec = codec = Codec(topology)
         groups = [processor.group_id for processor in topology.processors.values()]
         self._openers = {group: Opener(topology, group, codec) for group in [*groups, ""]}
 

@@ -27,7 +27,7 @@ async def played(app):
         ("/runs", ["ada", "bob", "dead lettered", "penstock runs ls --since 1h"]),
         ("/runs?outcome=failed", ["bob", "penstock runs ls --failed"]),
         ("/letters", ["desk.triage.dlt"]),
-        ("/letters/triage", ["no such account", "exhausted", "penstock dlt ls --processor triage"]),
+        ("/letters/triage", ["no such account", "exhausted", "penstock dlt ls --clusters --processor triage"]),
         ("/letters/triage/0/0", ["no such account", "waits", "penstock dlt replay"]),
         ("/topics", ["desk.triage.retry.1s", "derived"]),
         ("/topics/answers", ["penstock tap answers"]),

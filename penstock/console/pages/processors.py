@@ -10,6 +10,7 @@ from penstock.console.desk import Desk
 from penstock.console.live import Live
 from penstock.console.render import Pages
 from penstock.console.shown import attempt_values
+from penstock.control.giving import read_control
 from penstock.deploy import status
 from penstock.errors import TopicMissing
 from penstock.runs.reading import RunFilters, list_runs
@@ -25,6 +26,8 @@ def routes(desk: Desk, pages: Pages, live: Live) -> list[Route]:
     async def page(request: Request) -> Response:
         processor = desk.processor(request.path_params["processor"])
         sample = await live.sampler.newest()
+        state = await read_control(desk.topology, desk.broker)
+        paused = state.paused(processor.name)
         members = next(
             one for one in await status.members(desk.topology, desk.broker) if one.processor == processor.name
         )
@@ -37,6 +40,9 @@ def routes(desk: Desk, pages: Pages, live: Live) -> list[Route]:
             problem=sample.problem,
             members=members,
             rows=await _latest(desk, processor.name),
+            paused=paused,
+            limit=state.concurrency(processor.name),
+            lever=desk.command("resume" if paused else "pause", processor.name),
             command=desk.command("groups", processor.name),
         )
 

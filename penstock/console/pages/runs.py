@@ -55,6 +55,7 @@ def routes(desk: Desk, pages: Pages, _live: Live) -> list[Route]:
             outputs=[opened for at in attempts[-1].sent[:20] if (opened := await _at(desk, at))],
             traced=traced,
             command=desk.command("trace", wanted),
+            cancel=desk.command("cancel", wanted),
         )
 
     return [Route("/runs", runs), Route("/runs/{run}", run)]
