@@ -16,10 +16,11 @@ from collections.abc import Awaitable, Callable
 from penstock.clock import Clock
 from penstock.engine.deadlines import Deadlines
 from penstock.engine.hand_off import StaleEpoch
+from penstock.engine.listeners import Listeners
 from penstock.engine.outcome import ABANDONED, DONE, Outcome, Skipped, name_of
 from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts
-from penstock.engine.report import AttemptReport, Recorder, report_of
+from penstock.engine.report import AttemptReport, Recorder
 from penstock.engine.run import Run
 from penstock.errors import HandlerStuck, TopicMissing
 from penstock.headers import DISCARDED
@@ -41,8 +42,7 @@ class Worker:
         """`observe` hears of every attempt, `recorder` of as many as it has time for; None costs nothing."""
         self.parts = parts
         self._clock = clock
-        self._observe = observe
-        self._recorder = recorder
+        self._listeners = Listeners(parts.processor.name, parts.identify, clock, observe, recorder)
         self._stopping = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -179,7 +179,7 @@ class Worker:
             self._flow.ended(run, outcome)
         if outcome is not DONE:
             return self._settle(run, outcome)
-        if self._told(run) or not run.partition.dispatching:
+        if self._listeners.hear_of_done(run) or not run.partition.dispatching:
             self._ended(run, outcome, finished=True)
         else:
             self._done(run)
@@ -190,16 +190,6 @@ class Worker:
             self._flow.ended(run, ABANDONED)
             return None
         return await self._execute(run)
-
-    def _told(self, run: Run) -> bool:
-        """Whether anybody hears of a run that is simply done."""
-        recorder = self._recorder
-        if recorder is None or self._observe is not None:
-            return self._observe is not None
-        if recorder.hungry or run.trail is not None:
-            return True
-        recorder.passed_over += 1
-        return False
 
     def _done(self, run: Run) -> None:
         """What `_ended` does, for the most frequent end: nothing to hand off, nobody waiting to hear of it."""
@@ -245,8 +235,7 @@ class Worker:
         else:
             counters.outcomes[name_of(outcome)] += 1
         counters.duration.observe(duration)
-        if self._observe is not None or self._recorder is not None:
-            self._tell(self._report(run, outcome, duration, began))
+        self._listeners.tell(run, outcome, duration, began)
         run.timed_out = False
 
     def _finish(self, run: Run, partition: PartitionState) -> None:
@@ -261,16 +250,6 @@ class Worker:
         else:
             partition.lanes.release(run)
         self._intake.left(run)
-
-    def _tell(self, report: AttemptReport) -> None:
-        if self._observe is not None:
-            self._observe(report)
-        if self._recorder is not None:
-            self._recorder.observe(report)
-
-    def _report(self, run: Run, outcome: Outcome, duration: float, began: float) -> AttemptReport:
-        started = self._clock.now() - (self._time() - (began or self._time() - duration))
-        return report_of(self.parts.processor.name, self.parts.identify(run), run, outcome, duration, started)
 
     async def _out_of_turn(self, run: Run) -> bool:
         """Deal with a record of an own topic that does not run now: a marker, or its time has not come."""

@@ -21,13 +21,26 @@ PAGE = 200  # entries listed
 
 def routes(desk: Desk, pages: Pages) -> list[Route]:
     """`/letters`, `/letters/{processor}`, and one entry below it."""
-    declared = declared_types(desk.topology)
+    letters = _Letters(desk, pages)
+    return [
+        Route("/letters", letters.everywhere),
+        Route("/letters/{processor}", letters.inbox),
+        Route("/letters/{processor}/{partition:int}/{offset:int}", letters.entry),
+    ]
 
-    async def everywhere(request: Request) -> Response:
-        found = await status.groups(desk.topology, desk.broker)
-        return pages.page(request, "letters.html", groups=found)
 
-    async def inbox(request: Request) -> Response:
+class _Letters:
+    def __init__(self, desk: Desk, pages: Pages) -> None:
+        self._desk = desk
+        self._pages = pages
+        self._declared = declared_types(desk.topology)
+
+    async def everywhere(self, request: Request) -> Response:
+        found = await status.groups(self._desk.topology, self._desk.broker)
+        return self._pages.page(request, "letters.html", groups=found)
+
+    async def inbox(self, request: Request) -> Response:
+        desk, declared = self._desk, self._declared
         processor = desk.processor(request.path_params["processor"])
         asked = {name: request.query_params.get(name, "") for name in ("fingerprint", "reason")}
         filters = Filters(reason=asked["reason"] or None, fingerprint=asked["fingerprint"] or None)
@@ -35,7 +48,7 @@ def routes(desk: Desk, pages: Pages) -> list[Route]:
         newest: deque[DeadLetter] = deque(maxlen=PAGE)
         async for letter in list_entries(desk.broker, processor.group_id, filters=filters, declared=declared):
             newest.append(letter)
-        return pages.page(
+        return self._pages.page(
             request,
             "inbox.html",
             processor=processor,
@@ -46,15 +59,16 @@ def routes(desk: Desk, pages: Pages) -> list[Route]:
             command=desk.command("dlt", "ls", "--clusters", processor=processor.name, **asked),
         )
 
-    async def entry(request: Request) -> Response:
+    async def entry(self, request: Request) -> Response:
+        desk = self._desk
         processor = desk.processor(request.path_params["processor"])
         at = position_asked(request, processor.group_id)
-        found = await look(desk.broker, processor.group_id, at, declared)
+        found = await look(desk.broker, processor.group_id, at, self._declared)
         if found is None:
             raise NotThere(f"there is no entry at {at}", "it was purged, or never was; the inbox lists what waits")
         letter, marks = found
         opened = desk.opened(letter.record)
-        return pages.page(
+        return self._pages.page(
             request,
             "letter.html",
             processor=processor,
@@ -65,12 +79,6 @@ def routes(desk: Desk, pages: Pages) -> list[Route]:
             masked=bool(desk.topology.runs.mask),
             command=desk.command("dlt", "replay", processor=processor.name, position=str(at)),
         )
-
-    return [
-        Route("/letters", everywhere),
-        Route("/letters/{processor}", inbox),
-        Route("/letters/{processor}/{partition:int}/{offset:int}", entry),
-    ]
 
 
 def position_asked(request: Request, group_id: str) -> Position:

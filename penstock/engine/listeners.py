@@ -1,0 +1,50 @@
+"""Who hears of attempts: an observer of every one, a recorder of as many as it has time for, or nobody at no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from penstock.clock import Clock
+from penstock.engine.outcome import Outcome
+from penstock.engine.report import AttemptReport, Recorder, report_of
+from penstock.engine.run import Run
+
+
+class Listeners:
+    """The listeners of one worker. A report is made only where somebody hears it."""
+
+    def __init__(
+        self,
+        processor: str,
+        identify: Callable[[Run], str],
+        clock: Clock,
+        observe: Callable[[AttemptReport], None] | None,
+        recorder: Recorder | None,
+    ) -> None:
+        self._processor = processor
+        self._identify = identify
+        self._clock = clock
+        self._observe = observe
+        self._recorder = recorder
+
+    def hear_of_done(self, run: Run) -> bool:
+        """Whether anybody hears of a run that is simply done."""
+        recorder = self._recorder
+        if recorder is None or self._observe is not None:
+            return self._observe is not None
+        if recorder.hungry or run.trail is not None:
+            return True
+        recorder.passed_over += 1
+        return False
+
+    def tell(self, run: Run, outcome: Outcome, duration: float, began: float) -> None:
+        """Report an attempt; `began` is loop time, 0 where only its duration is known."""
+        if self._observe is None and self._recorder is None:
+            return
+        ago = self._clock.monotonic() - began if began else duration
+        started = self._clock.now() - ago
+        report = report_of(self._processor, self._identify(run), run, outcome, duration, started)
+        if self._observe is not None:
+            self._observe(report)
+        if self._recorder is not None:
+            self._recorder.observe(report)
