@@ -13,6 +13,7 @@ from penstock.contracts import Note, Scope
 from penstock.errors import MemoryUnavailable
 from penstock.memory.drivers import driver
 from penstock.memory.indexed import IndexedBackend
+from penstock.memory.notes import cosine
 from penstock.memory.opening import backend_of
 from penstock.topology.memory_options import ChromaMemory
 from penstock.topology.model import Topology
@@ -94,15 +95,17 @@ class ChromaIndex:
         await self._on_thread(upsert)
 
     async def nearest(self, scope: Scope, vector: Sequence[float], limit: int) -> list[str]:
-        """See VectorIndex."""
+        """See VectorIndex. All of the scope are compared here: Chroma's own search with a filter misses some.
+
+        (Measured with 600 notes in 60 scopes: of three scopes it found 6, 7 and 9 of 10, whatever `ef_search` was.)
+        """
         meant = {"$and": [*_of(scope), {"retired": False}]}
 
         def query(client: Any) -> list[str]:
-            found = self._for(client, len(vector)).query(
-                query_embeddings=[list(vector)], n_results=limit, where=meant, include=[]
-            )
-            ids: list[str] = found["ids"][0]
-            return ids
+            found = self._for(client, len(vector)).get(where=meant, include=["embeddings"])
+            near = [cosine([float(part) for part in kept], vector) for kept in found["embeddings"]]
+            ranked = sorted(zip(near, found["ids"], strict=True), reverse=True)
+            return [note_id for _, note_id in ranked[:limit]]
 
         return await self._on_thread(query)
 

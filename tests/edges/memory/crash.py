@@ -200,6 +200,7 @@ class Play:
                     self.kill_one()
                     next_kill = time.monotonic() + kill_every
                 await asyncio.sleep(0.5)
+            self.end()  # a folder is one process's: what looks at the outcome wants it
             return await self._outcome(conversations, turns, time.monotonic() - began)
         finally:
             self.end()
