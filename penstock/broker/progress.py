@@ -1,10 +1,10 @@
 """What travels in the commit metadata: which offsets above the frontier are finished, and who died holding them.
 
 Layout, base64 of: magic, version, CRC-32 of the rest, zlib of varints (flags by position):
-`topic id length, topic id, born, unclean, suspect, pairs, (unfinished run, finished run) …`, the runs counted
-upward from the frontier. Everything above the last finished run is unread. A damaged, foreign or older text is no
-map: work is repeated then, never skipped. Runs are capped by the log end when read (confluentinc/parallel-consumer
-forks once skipped records for a run that reached past it).
+`topic id length, topic id, born, unclean, suspect, pairs, (unfinished run, finished run) …, ahead`, the
+runs counted upward from the frontier. Everything above the last finished run is unread; older texts have no `ahead`.
+A damaged or foreign text is no map: work is repeated then, never skipped. Runs are capped by the log end when read
+(confluentinc/parallel-consumer forks once skipped records for a run that reached past it).
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class Progress:
     """The state of one partition beside its committed offset.
 
     `runs` are pairs (unfinished, finished) of offset counts upward from the frontier. `born` is how many partitions
-    the topic had when the group first read it (0: not known). `unclean` counts hand-overs without progress;
-    `suspect` is the offset that ran when this was written, nothing else of its partition beside it; `alone`: nothing
-    else in its whole process. On the wire it is 0, or 1 + twice the offset, one more where alone.
+    the topic had when the group first read it (0: not known). `unclean` counts the owners that have not handed over,
+    the writer included; `ahead` is how many offsets from the frontier on had started, or may hold what killed them
+    (None: not known); `suspect` is the offset that ran when this was written, nothing else of its partition beside it;
+    `alone`: nothing else in its whole process. On the wire it is 0, or 1 + twice the offset, one more where alone.
     """
 
     topic_id: str = ""
@@ -40,6 +41,7 @@ class Progress:
     suspect: int | None = None
     alone: bool = False
     runs: tuple[tuple[int, int], ...] = ()
+    ahead: int | None = None
 
     def finished(self, frontier: int, end: int) -> set[int]:
         """The offsets above `frontier` that are finished, none at or past `end`. Empty where the map cannot be true."""
@@ -79,6 +81,7 @@ def encode(progress: Progress) -> str:
     numbers = [progress.born, progress.unclean, suspect, len(progress.runs)]
     for pair in progress.runs:
         numbers.extend(pair)
+    numbers.append(0 if progress.ahead is None else 1 + progress.ahead)
     body = zlib.compress(_varints([len(topic_id)]) + topic_id + _varints(numbers), 6)
     return base64.b64encode(MAGIC + bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "big") + body).decode()
 
@@ -104,7 +107,8 @@ def _read(body: bytes) -> Progress:
     born, unclean, suspect, count = [next(numbers) for _ in range(4)]
     runs = [(next(numbers), next(numbers)) for _ in range(count)]
     offset, alone = divmod(suspect - 1, 2) if suspect else (None, False)
-    return Progress(topic_id, born, unclean, offset, bool(alone), tuple(runs))
+    ahead = next(numbers, 0) - 1
+    return Progress(topic_id, born, unclean, offset, bool(alone), tuple(runs), ahead if ahead >= 0 else None)
 
 
 def _varints(numbers: Iterable[int]) -> bytes:

@@ -153,7 +153,7 @@ def _executor(ground: _Ground, handler: Handler, http: Callable[[], httpx.AsyncC
 def _parts(ground: _Ground, handler: Handler, executor: Executor) -> Parts:
     processor, counters, switch = ground.processor, ground.counters, ground.switch
     pool = Pool(processor.concurrency, switch.fail)
-    committer = Committer(ground.member, ground.partitions, counters)
+    committer = Committer(ground.member, ground.partitions, counters, ground.dispatch.highest)
     suspects = Suspects(committer, processor.concurrency, ground.dispatch, switch.put, switch.wake)
     intake = _intake(ground, suspects)
     hand_off = HandOff(ground.producer, counters, ground.own_topics.restore)

@@ -100,15 +100,17 @@ class Assignment:
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Let running attempts finish within the grace, cancel the rest, commit, and forget."""
         self._counters.rebalances += 1
+        began = asyncio.get_running_loop().time()
         leaving = [self._partitions[one] for one in partitions if one in self._partitions]
         for state in leaving:
             state.dispatching = False
         await self._drain(leaving, self._grace)
         if self._dispatch.runs_any(leaving):
-            self._abandon(leaving)
+            self._abandon(leaving, sending=False)
             await self._drain(leaving, _UNWIND)
+            self._abandon(leaving)
         if leaving:
-            await self._committer.commit(leaving, clean=True)
+            await self._commit_leaving(leaving, began + self._grace)
         self._forget(leaving)
 
     async def _drain(self, leaving: Sequence[PartitionState], seconds: float) -> None:
@@ -124,9 +126,17 @@ class Assignment:
             except TimeoutError:
                 return
 
-    def _abandon(self, leaving: Sequence[PartitionState]) -> None:
+    async def _commit_leaving(self, leaving: Sequence[PartitionState], end: float) -> None:
+        """The last commit of what is handed over; tried again within the grace, and for a moment at least."""
+        loop = asyncio.get_running_loop()
+        end = max(end, loop.time() + _UNWIND)
+        while not await self._committer.commit(leaving, clean=True) and loop.time() < end:
+            await asyncio.sleep(_START_RETRY)
+
+    def _abandon(self, leaving: Sequence[PartitionState], *, sending: bool = True) -> None:
+        """Cancel what runs. What only waits for the broker's word is spared at first: it may be in the log already."""
         for run in list(self._dispatch.running):
-            if run.partition in leaving and run.task is not None:
+            if run.partition in leaving and run.task is not None and (sending or run.started):
                 run.abandoned = True
                 run.task.cancel()
 

@@ -28,11 +28,17 @@ class Committer:
     """Commits the partitions of one member: those that are `dirty`."""
 
     def __init__(
-        self, member: GroupMember, partitions: Mapping[TopicPartition, PartitionState], counters: Counters
+        self,
+        member: GroupMember,
+        partitions: Mapping[TopicPartition, PartitionState],
+        counters: Counters,
+        highest: Callable[[], Mapping[PartitionState, int]],
     ) -> None:
+        """`highest` tells the highest offset that runs now, of each partition."""
         self._member = member
         self._partitions = partitions
         self._counters = counters
+        self._highest = highest
         self._one = asyncio.Lock()
         self._work = asyncio.Event()
         self.idle = True
@@ -46,20 +52,36 @@ class Committer:
     async def watch(self) -> None:
         """Commit for ever, at the pace of the runs."""
         time = asyncio.get_running_loop().time
-        seen, spent, committed = 0, 0.0, time()
+        seen, spent, committed, looked = 0, 0.0, time() - _PACE, time()
         duration = self._counters.duration
         while True:
-            if not any(one.dirty for one in self._partitions.values()):
+            if not any(one.to_be_told for one in self._partitions.values()):
                 self.idle = True
                 self._work.clear()
                 await self._work.wait()
+                looked = time()
             await asyncio.sleep(_TICK)
             fast = duration.total - spent < _FAST * (duration.count - seen)
             seen, spent = duration.count, duration.total
-            if fast and time() - committed < _PACE:
+            watched = any(one.is_watched for one in self._partitions.values())
+            if fast and not watched and time() - committed < _PACE:
                 continue
-            committed = time()
+            until_next = 0.0 if not fast else 2 * _TICK if watched else _PACE + _TICK
+            self._look_at_starts(until_next / (time() - looked))
+            committed = looked = time()
             await self.commit([one for one in self._partitions.values() if one.dirty])
+
+    def _look_at_starts(self, more: float) -> None:
+        """What started is worth a commit of its own: should it kill its process, the next owner knows where to look.
+
+        Until the next commit, `more` times as much may start as since the last look.
+        """
+        highest = self._highest()
+        for partition in self._partitions.values():
+            offset = highest.get(partition, -1)
+            if partition.to_be_told or offset >= partition.started:
+                partition.note_started(offset, more)
+                partition.dirty = True
 
     async def commit(self, partitions: Collection[PartitionState], *, clean: bool = False) -> bool:
         """Commit the frontiers of those still owned; False where one was not made. `clean` marks a tidy hand-over."""

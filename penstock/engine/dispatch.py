@@ -137,6 +137,15 @@ class Dispatch:
             queue.clear()
             queue.extend(kept)
 
+    def highest(self) -> dict[PartitionState, int]:
+        """The highest offset that runs now, of each partition where one does."""
+        found: dict[PartitionState, int] = {}
+        for run in self.running:
+            partition, offset = run.partition, run.record.offset
+            if offset > found.get(partition, -1):
+                found[partition] = offset
+        return found
+
     def queue_for(self, *, own: bool) -> deque[Run]:
         """The queue that lanes of a partition fill."""
         return self.ready_own if own else self.ready

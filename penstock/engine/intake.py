@@ -105,7 +105,7 @@ class Intake:
             value = run.record.value
             if value is not None:
                 state.in_flight_bytes += len(value)
-        if state.is_suspicious:
+        if state.suspicious_until >= 0:
             for run in runs:
                 self._suspects.add(run)
         else:

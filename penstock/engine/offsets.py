@@ -64,6 +64,11 @@ class OffsetTracker:
         return next(iter(self._unfinished), self.position)
 
     @property
+    def top(self) -> int:
+        """One above the highest finished offset; the start where none is."""
+        return self._top
+
+    @property
     def unfinished(self) -> int:
         """Records received and not finished."""
         return len(self._unfinished)

@@ -21,6 +21,7 @@ from penstock.topology.derived import (
 from penstock.topology.model import InternalTopics, Processor
 
 log = logging.getLogger("penstock.topics")
+_MOST_HOPS = 4  # through one tier, for one delay
 
 
 class OwnTopics:
@@ -61,8 +62,9 @@ class OwnTopics:
     async def hop(self, remaining: float) -> str:
         """The retry topic that brings a record nearest to a due time `remaining` seconds away."""
         wanted = hop_tier(remaining)
-        if wanted in self._tiers:
-            return retry_topic(self._group, wanted)
+        shorter = [length for length, spelling in TIERS if length <= remaining and spelling in self._tiers]
+        if wanted not in self._tiers and (not shorter or remaining > _MOST_HOPS * shorter[-1]):
+            await self.restore(retry_topic(self._group, wanted))  # the clock was set back, say
         fitting = [spelling for length, spelling in TIERS if length <= remaining and spelling in self._tiers]
         return retry_topic(self._group, fitting[-1]) if fitting else await self.tier(remaining)
 

@@ -7,16 +7,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import Consumer
+
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
 from tests.crash.scenario import CLASSIC, faults
 
 
-def rolling(fault: str, kafka: dict[str, str] | None = None) -> Any:
+def rolling(fault: str, kafka: dict[str, str] | None = None, count: int = 2) -> Any:
     def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
-        with Fleet(folder, bootstrap, seed, kafka=kafka) as fleet:
-            old = fleet.start(2)
+        with Fleet(folder, bootstrap, seed, kafka=kafka, partitions=2 * count) as fleet:
+            old = fleet.start(count)
             with fleet.load(rate=40, what=lasting(0.05, 0.6)):
                 for worker in old:
                     time.sleep(fleet.chance.uniform(0.2, 1))
@@ -30,15 +32,15 @@ def rolling(fault: str, kafka: dict[str, str] | None = None) -> Any:
     return scenario
 
 
-def scaled(fault: str, kafka: dict[str, str] | None = None) -> Any:
+def scaled(fault: str, kafka: dict[str, str] | None = None, most: int = 3, then: int = 1) -> Any:
     def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
         with Fleet(folder, bootstrap, seed, kafka=kafka) as fleet:
             fleet.start(1)
             with fleet.load(rate=40, what=lasting(0.05, 0.6)):
                 time.sleep(fleet.chance.uniform(0.2, 1))
-                fleet.start(2)
-                fleet.until(lambda: len(fleet.at_work()) == 3, "all three run records of the source")
-                fleet.stop(*fleet.chance.sample(fleet.living, 2))
+                fleet.start(most - 1)
+                fleet.until(lambda: len(fleet.at_work()) == most, "all run records of the source")
+                fleet.stop(*fleet.chance.sample(fleet.living, most - then))
                 fleet.at_peace()
                 time.sleep(0.5)
             fleet.until_done()
@@ -46,6 +48,40 @@ def scaled(fault: str, kafka: dict[str, str] | None = None) -> Any:
             return settle(fleet, fault)
 
     return scenario
+
+
+def rebalance_storm(fault: str, kafka: dict[str, str] | None = None) -> Any:
+    """Members that join, take partitions, do nothing with them and leave, one after another."""
+
+    def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
+        with Fleet(folder, bootstrap, seed, kafka=kafka) as fleet:
+            fleet.start(2)
+            with fleet.load(rate=40, what=lasting(0.05, 0.6)):
+                settled = fleet.metric("penstock_rebalances_total")
+                for _ in range(10):
+                    visitor = idler(fleet, kafka)
+                    stays = time.monotonic() + fleet.chance.uniform(0.5, 3)
+                    while time.monotonic() < stays:
+                        visitor.poll(0.1)
+                    visitor.close()
+                assert fleet.metric("penstock_rebalances_total") >= settled + 10
+                fleet.at_peace()
+            fleet.until_done()
+            fleet.stop(*fleet.living)
+            return settle(fleet, fault)
+
+    return scenario
+
+
+def idler(fleet: Fleet, kafka: dict[str, str] | None) -> Consumer:
+    """A member of the group that is none of ours."""
+    protocol = {"group.protocol": "consumer", "group.remote.assignor": "range"}
+    if kafka is not None:
+        protocol = {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"}
+    settings = {"bootstrap.servers": fleet.bootstrap, "group.id": fleet.group, "enable.auto.commit": False}
+    consumer = Consumer({**settings, **protocol, "auto.offset.reset": "earliest"})
+    consumer.subscribe([fleet.topic])
+    return consumer
 
 
 def anything(_number: int, chance: random.Random) -> dict[str, Any]:
@@ -78,6 +114,18 @@ def test_a_rolling_restart_repeats_nothing(outcomes):
 
 @faults(scaled("scale 1, 3, 1"), scaled("scale 1, 3, 1, classic protocol", CLASSIC))
 def test_scaling_out_and_in_repeats_nothing_and_gives_everyone_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
+
+
+@faults(
+    rolling("rolling restart of four", count=4),
+    scaled("scale 1, 4, 2", most=4, then=2),
+    rebalance_storm("a storm of rebalances"),
+    rebalance_storm("a storm of rebalances, classic protocol", CLASSIC),
+    slow=True,
+    only_long=True,
+)
+def test_many_workers_come_and_go_and_nothing_is_repeated(outcomes):
     assert all(one.lost == 0 for one in outcomes)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.fleet import Fleet
-from tests.crash.ledger import COMMITTED_WITHIN, COMMITTED_WITHIN_FAST
+from tests.crash.ledger import COMMITTED_WITHIN, COMMITTED_WITHIN_FAST, Fault
 from tests.crash.load import lasting, quick
 from tests.crash.outcome import Outcome, settle
 from tests.crash.scenario import CLASSIC, faults
@@ -34,6 +34,40 @@ def killed(fault: str, within: float, load: dict[str, Any], kafka: dict[str, str
     return scenario
 
 
+def killed_again_and_again(bootstrap: str, folder: Path, seed: int) -> Outcome:
+    """Five hundred slow agents, and a worker killed seven times over: three seeds are more than twenty kills."""
+    app = {"partitions": 12, "concurrency": 500, "failover": "10s"}
+    with Fleet(folder, bootstrap, seed, **app) as fleet:
+        fleet.start(2)
+        taken: list[float] = []
+        with fleet.load(rate=150, what=lasting(2, 2), keys=1000):
+            for kill in range(7):
+                # Every partition has run something in this life of the group, else its owner is not known.
+                began = time.monotonic()
+                fleet.until(lambda since=began: len(ran(fleet, since)) == 12, "every partition runs")
+                time.sleep(fleet.chance.uniform(0, 2))
+                gone = fleet.kill(fleet.chance.choice(fleet.at_work()))
+                left = {one for one, pid in fleet.ledger.owners(gone.time).items() if pid in gone.pids}
+                fleet.until(lambda fault=gone, left=left: left <= ran(fleet, fault.time, fault).keys(), "all go on")
+                taken += [moment - gone.time for one, moment in ran(fleet, gone.time, gone).items() if one in left]
+                if kill < 6:
+                    fleet.start(1)
+        fleet.until_done()
+        fleet.stop(*fleet.living)
+        outcome = settle(fleet, "kill -9 seven times, 500 slow agents, failover 10 s", seconds=taken)
+        assert max(taken) <= 12, f"{outcome}: first event of an abandoned partition after {max(taken):.1f} s"
+        return outcome
+
+
+def ran(fleet: Fleet, since: float, gone: Fault | None = None) -> dict[int, float]:
+    """The partitions of which something started since then (elsewhere than where a fault fell), and when first."""
+    found: dict[int, float] = {}
+    for line in fleet.ledger.of("start"):
+        if line.time > since and line.topic == fleet.topic and (gone is None or line.pid not in gone.pids):
+            found.setdefault(line.partition, line.time)
+    return found
+
+
 slow = {"rate": 60, "what": lasting(0.05, 0.4)}
 fast = {"rate": 1200, "what": quick}
 
@@ -51,4 +85,9 @@ def test_kill_9_under_slow_work(outcomes):
     killed("kill -9, fast runs, classic protocol", COMMITTED_WITHIN_FAST, fast, CLASSIC),
 )
 def test_kill_9_under_fast_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
+
+
+@faults(killed_again_and_again, slow=True, only_long=True)
+def test_kill_9_again_and_again_under_slow_agents(outcomes):
     assert all(one.lost == 0 for one in outcomes)

@@ -10,7 +10,7 @@ from penstock.record import TopicPartition
 from tests.crash.fleet import Fleet
 from tests.crash.load import lasting
 from tests.crash.outcome import Outcome, settle
-from tests.crash.scenario import faults
+from tests.crash.scenario import CLASSIC, faults
 
 
 def partitions_added(fault: str, start_from: str, kafka: dict[str, str] | None = None) -> Any:
@@ -92,7 +92,9 @@ def records_removed(bootstrap: str, folder: Path, seed: int) -> Outcome:
 
 
 @faults(
-    partitions_added("partitions added", "earliest"), partitions_added("partitions added, start_from latest", "latest")
+    partitions_added("partitions added", "earliest"),
+    partitions_added("partitions added, start_from latest", "latest"),
+    partitions_added("partitions added, classic protocol", "latest", CLASSIC),
 )
 def test_partitions_added_later_are_read_from_their_beginning(outcomes):
     assert all(one.lost == 0 for one in outcomes)

@@ -544,7 +544,7 @@ def _clear_at_once(self: Suspects, partition: Any) -> None:
     if pending or running or partition.tracker.position < partition.suspicious_until:
         return
     partition.suspicious_until = -1
-    partition.unclean = 0
+    partition.unclean = 1
     partition.dirty = True
     partition.lanes.add(partition.held_back)
     partition.held_back.clear()

@@ -1,5 +1,7 @@
 """A delay that no tier has hops from tier to tier, spends no attempt on the way, and is never early."""
 
+import asyncio
+
 import pytest
 
 from penstock import Retry
@@ -34,5 +36,25 @@ def test_delay_beyond_the_longest_tier_hops_and_is_never_early(work, after, late
         }
         assert len(due) == 1
         assert (app.workers[0].parts.counters.hops > 0) == (after in ("25h", "61h")), "it does not wait in a slot"
+
+    work(handler, scenario, output=None)
+
+
+def test_a_clock_set_back_by_an_hour_is_no_storm_of_hops(work):
+    """The record is due an hour later now; it waits in a long tier, and not 720 times in the shortest."""
+    starts = []
+
+    async def handler(event, ctx):
+        starts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            raise ValueError("once")
+
+    async def scenario(app):
+        await app.send("src", 1, key="a")
+        await asyncio.sleep(1)
+        app.clock.skew -= 3600
+        await app.settled("3h")
+        assert starts == [1, 2]
+        assert 0 < app.workers[0].parts.counters.hops <= 12
 
     work(handler, scenario, output=None)

@@ -3,6 +3,9 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
+from penstock.broker.in_memory.faults import Fate, NoFaults, Outcome
 from penstock.topology.model import Retry
 
 
@@ -105,3 +108,62 @@ def test_a_second_signal_stops_at_once_and_commits_what_is_finished(work):
         assert calls == Counter(range(10)) + Counter([0])
 
     work(handler, scenario, output=None, stop_grace_period=100.0, timeout=2000.0)
+
+
+class Weather(NoFaults):
+    """A broker that refuses the next `commits`, and takes `delay` seconds to take a record."""
+
+    def __init__(self, commits=0, delay=0.0):
+        self.commits, self.delay = commits, delay
+
+    def commit(self, client_id, commits):
+        self.commits -= 1
+        return Fate(Outcome.FAILED if self.commits >= 0 else Outcome.DONE)
+
+    def produce(self, client_id, record):
+        return Fate(delay=self.delay)
+
+
+def test_a_commit_refused_at_a_hand_over_is_tried_again(work):
+    calls, weather = Counter(), Weather()
+
+    async def scenario(app):
+        for n in range(40):
+            await app.send("src", n)
+        await asyncio.sleep(1)
+        worker = app.workers.pop()
+        worker.stop()
+        await asyncio.sleep(2.5)
+        weather.commits = 2
+        await app.stop(worker)
+        await app.start("work")
+        await app.settled()
+        assert calls == Counter(range(40))
+
+    work(counting(calls, 3), scenario, output=None, faults=weather, concurrency=50)
+
+
+@pytest.mark.parametrize("outcome", ["retried", "emitted"])
+def test_what_is_on_its_way_to_the_broker_is_waited_for_also_without_grace(work, outcome):
+    """Else it would stand in the log, and its event be done again."""
+    attempts, weather = [], Weather()
+
+    async def handler(event, ctx):
+        attempts.append(ctx.attempt)
+        if outcome == "retried" and ctx.attempt == 1:
+            raise ValueError("once")
+        return "done"
+
+    async def scenario(app):
+        weather.delay = 0.0
+        await app.send("src", 1, key="a")
+        weather.delay = 0.8
+        await asyncio.sleep(0.2)
+        await app.stop(app.workers.pop())
+        weather.delay = 0.0
+        await app.start("work")
+        await app.settled()
+        assert attempts == ([1, 2] if outcome == "retried" else [1])
+        assert len(app.records("out")) == 1
+
+    work(handler, scenario, stop_grace_period=0.0, faults=weather)

@@ -20,6 +20,7 @@ from tests.simulation.world import Plan, Step
 
 GROUP: Final = "t.work"
 SOURCE: Final = "src"
+MOST_DEATHS: Final = 8  # by one event: three, and what faults in between may cost
 INVARIANTS: Final[Mapping[str, str]] = {
     "commit-past-unfinished": "no commit passes, and no map names, a record that is not finished",
     "commit-backwards": "a committed offset never moves back, except by an operator's hand",
@@ -45,6 +46,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "deadline": "a handler is cancelled soon after its timeout",
     "lost": "every event ends in a final place",
     "two-places": "an event ends in one place only, except where a fault fell on it",
+    "killer-found": "an event that kills its process is found within eight deaths",
     "loss-alarm": "records removed before they were read are counted",
     "settles": "once the faults are over all work is finished in bounded time",
     "leak": "nothing is left in memory after quiet",
@@ -246,13 +248,15 @@ class Checker:
         if life.trouble_at >= asked_at or epoch.cut_at is not None or partition in self.ledger.disturbed:
             self._touch_uncovered(partition, "no commit could be made")
             return
-        for occurrence in self.ledger.occurrences.values():
-            uncalled = occurrence.source == partition and not occurrence.calls and occurrence.is_finished
-            if uncalled and not self.covered(occurrence):  # handed off, and cut off before the broker's answer
-                occurrence.event.touched = occurrence.event.touched or "cut off at a hand-over"
         for one in epoch.done:
             if not self.covered(one) and not one.event.ill_sent:
                 self.fail("commit-promptly", f"{one.position} finished at {one.done_at}; {partition} left without it")
+
+    def killed(self, call: Call) -> None:
+        """A handler is about to kill its process."""
+        kills = sum(one.step.kind == "kill" for one in call.occurrence.event.calls)
+        if kills > MOST_DEATHS:
+            self.fail("killer-found", f"{call.occurrence.position} kills its process for the {kills}th time")
 
     def cut_off(self, life: Life, how: str) -> None:
         """A worker crashed or was expelled: what is not committed there may be done again."""

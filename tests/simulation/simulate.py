@@ -422,6 +422,7 @@ class World:
         await asyncio.sleep(step.seconds)
         if step.kind == "kill":
             self.ledger.note(self.clock.monotonic(), "kills", life.name)
+            self.checker.killed(call)
             self.kill(life)
             await asyncio.sleep(1e6)
 

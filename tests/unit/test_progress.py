@@ -20,6 +20,7 @@ PROGRESS = st.builds(
     unclean=st.integers(0, 2**31),
     suspect=st.none() | st.integers(0, 2**62),
     runs=RUNS,
+    ahead=st.none() | st.integers(0, 2**40),
 )
 
 
