@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test test-agents test-edges soak crash clean bench
+.PHONY: help setup run up check test test-agents test-edges soak crash endurance clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test-agents: setup  ## every agent framework for real, each in an environment of
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
 	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)
+
+endurance: setup  ## a million records behind one worker, and what is left behind; into docs/reliability.md (RECORDS=1000000)
+	$(BIN)/python -m tests.endurance --records $(or $(RECORDS),1000000)
 
 soak: setup  ## the simulation for longer (SEEDS=100000, FIRST=0)
 	PENSTOCK_SIM_SEEDS=$(or $(SEEDS),100000) PENSTOCK_SIM_FIRST=$(or $(FIRST),0) $(BIN)/pytest -q tests/simulation -k no_seed_breaks

@@ -209,6 +209,11 @@ class Fleet:
         found = self.ask(lambda admin: admin.committed(self.group))
         return {one: commit.offset for one, commit in found.items() if one.topic == self.topic}
 
+    def ends(self) -> dict[TopicPartition, int]:
+        """The ends of the source's log."""
+        found = self.ask(lambda admin: admin.ends(self.partitions()))
+        return {one: end.high for one, end in found.items()}
+
     def commits(self) -> dict[TopicPartition, list[int]]:
         """Every offset the group ever committed for each partition, in order, from the broker's own topic."""
         return {one: offsets for (group, one), offsets in commit_log(self.bootstrap).items() if group == self.group}

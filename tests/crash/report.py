@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import confluent_kafka
 from penstock.local_kafka import KAFKA_VERSION
 from tests.crash.outcome import Outcome, table
 
+_ENDURANCE = "## Endurance"
 _PAGE = """# Reliability: what was tried, and what came out
 
 Written by `{command}` on {day}, in {minutes}. Do not edit: run it again.
@@ -34,11 +36,20 @@ lines, and from what the broker acknowledged to the sender, everything in the ta
   least / median / most.
 
 {machine}.
-"""
+
+{endurance}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What an endurance run came to: rows of a table, and what did not hold."""
+
+    rows: tuple[tuple[str, str], ...]
+    broken: tuple[str, ...]
 
 
 def write(page: Path, outcomes: Sequence[Outcome], failures: Sequence[str], seconds: float) -> None:
-    """Write the page."""
+    """Write the page; its part on endurance, which another command writes, stays."""
     page.write_text(
         _PAGE.format(
             command=f"make crash SEEDS={os.environ['PENSTOCK_CRASH_SEEDS']}",
@@ -47,11 +58,32 @@ def write(page: Path, outcomes: Sequence[Outcome], failures: Sequence[str], seco
             kafka=KAFKA_VERSION,
             table=table(outcomes),
             failures=_said(len(outcomes), failures),
-            machine=(
-                f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python "
-                f"{platform.python_version()}, confluent-kafka {confluent_kafka.__version__}"
-            ),
+            machine=_machine(),
+            endurance=_split(page)[1],
         )
+    )
+
+
+def write_endurance(page: Path, figures: Figures) -> None:
+    """Write that part of the page."""
+    rows = "\n".join(f"| {name} | {value} |" for name, value in figures.rows)
+    page.write_text(
+        f"{_split(page)[0]}{_ENDURANCE}\n\nWritten by `make endurance` on {datetime.now(UTC):%Y-%m-%d}. One worker "
+        'process on a real Kafka, 12 partitions, 1,000\nat once; "early" is after the first 20,000 records, "after" '
+        f"when all is done and nothing runs.\n\n| what | figure |\n|---|---|\n{rows}\n\n{_machine()}.\n"
+    )
+
+
+def _split(page: Path) -> tuple[str, str]:
+    """The page before its part on endurance, and that part."""
+    before, heading, after = page.read_text().partition(_ENDURANCE) if page.exists() else ("", "", "")
+    return before, heading + after
+
+
+def _machine() -> str:
+    return (
+        f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, Python "
+        f"{platform.python_version()}, confluent-kafka {confluent_kafka.__version__}"
     )
 
 

@@ -47,9 +47,8 @@ def offsets_reset(bootstrap: str, folder: Path, seed: int) -> Outcome:
 def run_to_the_end(fleet: Fleet) -> None:
     """One worker, until all there is has been committed."""
     (worker,) = fleet.start(1)
-    partitions = fleet.partitions()
-    ends = fleet.ask(lambda admin: admin.ends(partitions))
-    fleet.until(lambda: fleet.committed() == {one: end.high for one, end in ends.items()}, "all is committed")
+    ends = fleet.ends()
+    fleet.until(lambda: fleet.committed() == ends, "all is committed")
     fleet.stop(worker)
 
 

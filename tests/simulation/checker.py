@@ -7,64 +7,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
 
 from penstock import headers as wire
 from penstock.broker.contract import Assigned, Commit, Committed
 from penstock.broker.in_memory.faults import Outcome
 from penstock.broker.progress import decode
 from penstock.record import Header, Outgoing, Position, Record, TopicPartition
-from penstock.topology.derived import retry_delay
+from tests.simulation.calls import CallChecks
+from tests.simulation.invariants import GROUP, INVARIANTS, MOST_DEATHS, SOURCE, Violation
 from tests.simulation.ledger import Call, Epoch, Ledger, Life, Occurrence, Story
-from tests.simulation.world import Plan, Step
+from tests.simulation.world import Plan
 
-GROUP: Final = "t.work"
-SOURCE: Final = "src"
-MOST_DEATHS: Final = 8  # by one event: three, and what faults in between may cost
-INVARIANTS: Final[Mapping[str, str]] = {
-    "commit-past-unfinished": "no commit passes, and no map names, a record that is not finished",
-    "commit-backwards": "a committed offset never moves back, except by an operator's hand",
-    "commit-not-owner": "a worker commits only partitions it owns",
-    "commit-promptly": "what finished a second before a fault is committed; what finished before a hand-over, always",
-    "start-not-owner": "no handler starts for a partition that is leaving or gone",
-    "send-not-owner": "nothing is produced for a run whose partition is gone",
-    "repeated-committed": "what was committed as finished does not run again",
-    "repeated-in-epoch": "a record runs once per assignment, except where it waits in its lane",
-    "repeated-without-fault": "a finished record runs again only where a fault fell between its end and its commit",
-    "key-order": "first attempts of one key start in the order of the log, and one at a time",
-    "early": "no record of a retry topic starts before its time",
-    "due-time": "a retry record waits as long as the policy or the handler said",
-    "bounds": "never more handlers at once than `concurrency`, nor more records than the bound",
-    "gate-paused": "a partition whose records wait for their time is paused, after every assignment too",
-    "counts": "counters of records and bytes in flight equal what is truly in flight",
-    "hop-bytes": "key, value and foreign headers are the same on every hop",
-    "attempts": "attempts are counted in the headers and never exceed max_attempts",
-    "dead-letter-reason": "an event is dead-lettered only for a reason that it gave",
-    "emit-without-success": "only a call that succeeded emits",
-    "cancelled-without-cause": "a handler is cancelled only at its timeout, at a hand-over or at a stop",
-    "grace": "a hand-over lets handlers finish within the grace period, then cancels them all",
-    "deadline": "a handler is cancelled soon after its timeout",
-    "lost": "every event ends in a final place",
-    "two-places": "an event ends in one place only, except where a fault fell on it",
-    "killer-found": "an event that kills its process is found within eight deaths",
-    "loss-alarm": "records removed before they were read are counted",
-    "settles": "once the faults are over all work is finished in bounded time",
-    "leak": "nothing is left in memory after quiet",
-    "worker-ended": "a worker ends only when told to, or by a fatal producer error; then it must",
-    "error": "no error escapes, nothing waits for ever",
-}
+__all__ = ["GROUP", "INVARIANTS", "SOURCE", "Checker", "Violation", "story_id"]
 
 
-class Violation(AssertionError):
-    """The first invariant that did not hold."""
-
-    def __init__(self, invariant: str, what: str) -> None:
-        super().__init__(f"{invariant}: {what}")
-        self.invariant = invariant
-        self.what = what
-
-
-class Checker:
+class Checker(CallChecks):
     """Hears of every step. The first violation is kept: what follows it may be its consequence."""
 
     def __init__(self, plan: Plan, ledger: Ledger, now: Callable[[], float], wall: Callable[[], float]) -> None:
@@ -296,140 +253,6 @@ class Checker:
         stands = any(not epoch.over for epoch in mine) or any(one.source in life.owned for one in story.occurrences)
         if not stands:
             self.fail("send-not-owner", f"{life.name} sends event {story.number} to {record.topic}")
-
-    # Calls -----------------------------------------------------------------------------------------------------
-
-    def started(self, life: Life, position: Position, event_id: str, attempt: int) -> Call:
-        """A handler begins."""
-        occurrence = self.ledger.occurrences[position]
-        story = occurrence.event
-        self.ledger.note(self._now(), "started", life.name, position, event_id, attempt)
-        epoch = life.owned.get(occurrence.source)
-        if epoch is None or occurrence.source in life.leaving:
-            self.fail("start-not-owner", f"{life.name} starts {position}")
-            epoch = epoch or Epoch(life, occurrence.source, 0, frozenset(), self._now(), over="never")
-        if epoch.cut_at is not None:  # it does not know yet that it is no longer the owner
-            story.exposed, story.touched = True, story.touched or "started by an expelled worker"
-        self._check_repeat(occurrence, epoch)
-        self._check_time(occurrence)
-        self._check_attempt(occurrence, epoch, attempt)
-        if occurrence.position.topic == SOURCE:
-            self._check_order(occurrence, epoch)
-        steps = story.sending.steps
-        step = steps[min(len(story.calls), len(steps) - 1)]
-        if len(story.calls) >= len(steps) and step.kind == "defer":
-            step = Step("ok")  # deferring has no limit but max_age: it would go on for ever
-        call = Call(len(story.calls), step, epoch, occurrence, attempt, self._now())
-        story.calls.append(call)
-        occurrence.calls.append(call)
-        life.running += 1
-        if life.running > self.plan.concurrency:
-            self.fail("bounds", f"{life.name} runs {life.running} handlers, {self.plan.concurrency} are allowed")
-        return call
-
-    def ended(self, life: Life, call: Call, result: str) -> None:
-        """A handler has ended: as its step says, or `cancelled`."""
-        life.running -= 1
-        if life.crashed:
-            call.result, call.abandoned = "died", True
-            return
-        call.ended, call.wall_ended = self._now(), self._wall()
-        spent = call.ended - call.started
-        source = call.occurrence.source
-        going = source in life.leaving or call.epoch.over != "" or life.stopping
-        if result == "cancelled":
-            result = "timeout" if spent >= self.plan.timeout else result
-            if result == "cancelled" and not going and spent < self.plan.timeout:
-                self.fail("cancelled-without-cause", f"{call.occurrence.position} after {spent:.3f} s")
-            given = self._now() - life.asked_at
-            grace = min(self.plan.grace, self.plan.poll_interval / 2)
-            if result == "cancelled" and source in life.leaving and not life.hurried and given < grace - 0.001:
-                self.fail("grace", f"{call.occurrence.position} was cancelled after {given:.3f} s of {grace:g}")
-        late = spent - self.plan.timeout - (1.2 if call.step.kind == "stubborn" else 0.0)
-        if late > 0.6:
-            self.fail("deadline", f"{call.occurrence.position} ran {late:.3f} s past its timeout")
-        call.result = result
-        call.abandoned = result == "cancelled" or (going and call.cancelled) or call.epoch.over != ""
-        call.wanted = call.step.emits if result == "ok" else 0
-        if call.abandoned:
-            call.occurrence.event.touched = call.occurrence.event.touched or "abandoned"
-        elif call.is_final:
-            self._done(call)
-        self.ledger.note(self._now(), "ended", life.name, call.occurrence.position, result)
-
-    def _check_repeat(self, occurrence: Occurrence, epoch: Epoch) -> None:
-        offset = occurrence.position.offset
-        if offset < epoch.start or offset in epoch.covered:
-            self.fail("repeated-committed", f"{occurrence.position} was committed as finished before")
-        if not occurrence.calls:
-            return
-        last = occurrence.calls[-1]
-        if last.epoch is epoch and not (last.ended is not None and self._holds(last) and occurrence.done_at is None):
-            self.fail("repeated-in-epoch", f"{occurrence.position} after a call that ended {last.result!r}")
-        if epoch.cut_at is None and occurrence.done_at is not None and occurrence.done_by is not epoch:
-            self._check_excuse(occurrence)
-
-    def _check_excuse(self, occurrence: Occurrence) -> None:
-        """A finished record runs again."""
-        done_at, by = occurrence.done_at, occurrence.done_by
-        assert done_at is not None
-        assert by is not None
-        if (
-            occurrence.event.ill_sent
-            or occurrence.source in self.ledger.disturbed
-            or by.life.trouble_at >= done_at - 10
-        ):
-            occurrence.event.touched = occurrence.event.touched or "no commit could be made"
-        elif by.cut_at is None:
-            self.fail("repeated-without-fault", f"{occurrence.position} finished at {done_at:.3f} s by {by.life.name}")
-        elif by.cut_at - done_at > 1.0:
-            self.fail(
-                "commit-promptly", f"{occurrence.position} finished at {done_at:.3f} s, {by.life.name} died later"
-            )
-        occurrence.done_at = occurrence.done_by = None
-
-    def _holds(self, call: Call) -> bool:
-        """Whether the engine keeps the record in its lane after this call."""
-        if self.plan.preserve_order:
-            return call.result in {"fail", "timeout", "retry", "defer"}
-        return call.result == "defer" and call.step.after <= 5.0
-
-    def _check_time(self, occurrence: Occurrence) -> None:
-        tier = retry_delay(GROUP, occurrence.position.topic)
-        if tier is None:
-            return
-        record = occurrence.record
-        due = max(record.timestamp / 1000 + tier, (wire.number(record.headers, wire.NOT_BEFORE) or 0) / 1000)
-        if not occurrence.calls and self._wall() < due - 1e-6:  # a further call waited in its lane
-            self.fail("early", f"{record.position} starts {due - self._wall():.3f} s before its time")
-
-    def _check_attempt(self, occurrence: Occurrence, epoch: Epoch, attempt: int) -> None:
-        made = 0
-        if occurrence.position.topic != SOURCE:
-            made = wire.number(occurrence.record.headers, wire.ATTEMPT) or 0
-        spent = [call for call in occurrence.calls if call.epoch is epoch and call.result != "defer"]
-        if attempt != made + len(spent) + 1:
-            self.fail("attempts", f"{occurrence.position} says attempt {attempt}, {made} + {len(spent)} were made")
-        if attempt > self.plan.max_attempts:
-            self.fail("attempts", f"{occurrence.position} makes attempt {attempt} of {self.plan.max_attempts}")
-
-    def _check_order(self, occurrence: Occurrence, epoch: Epoch) -> None:
-        key = occurrence.record.key
-        if self.plan.ordering == "none" or (self.plan.ordering == "key" and key is None):
-            return
-        lane = self.ledger.lanes[occurrence.source, b"" if self.plan.ordering == "partition" else key]
-        for earlier in lane:
-            if earlier is occurrence.event:
-                break
-            if earlier.excused or earlier.dead or earlier.sending.kind != "normal":
-                continue
-            if not earlier.calls:
-                self.fail("key-order", f"{occurrence.position} starts before {earlier.record.position}")
-                continue
-            last = earlier.occurrences[0].calls[-1]
-            ended = last.ended is not None
-            if last.epoch is epoch and (not ended or (self._holds(last) and not earlier.is_final)):
-                self.fail("key-order", f"{occurrence.position} starts while {earlier.record.position} has the lane")
 
 
 def _foreign(record: Record) -> list[Header]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from penstock import Context, Event, Reject
@@ -30,6 +32,23 @@ def thread_work(event: Event[Any], ctx: Context) -> None:
     write("start", event, ctx)
     time.sleep(event.data.get("seconds", 0))
     finish(event, ctx)
+
+
+async def endure(event: Event[Any]) -> None:
+    """Wait 50 ms; a probe writes what its process holds to the file named by CRASH_PROBES."""
+    if (name := event.data.get("probe")) is None:
+        await asyncio.sleep(0.05)
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    state = {
+        "probe": name,
+        "memory": pages * 4096 >> 20,
+        "handles": len(list(Path("/proc/self/fd").iterdir())),
+        "threads": threading.active_count(),
+        "tasks": len(asyncio.all_tasks()),
+    }
+    with Path(os.environ["CRASH_PROBES"]).open("a") as file:
+        file.write(json.dumps(state) + "\n")
 
 
 def finish(event: Event[Any], ctx: Context) -> None:
