@@ -69,8 +69,7 @@ class Suspects:
             if reach is None:
                 partition.probing, partition.suspicious_until = True, partition.line
             return
-        # What starts at once may kill before any commit can tell of it: the first that can run are always suspects.
-        partition.line = min(max(partition.line, partition.start + self._window, (known or 0) + 1), end)
+        partition.line = min(max(partition.line, (known or 0) + 1), end)
         partition.suspicious_until = partition.line
         log.warning(
             "%s: %d workers died over the same records; those below offset %d run one at a time",

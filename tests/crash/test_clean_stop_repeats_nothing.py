@@ -60,9 +60,8 @@ def rebalance_storm(fault: str, kafka: dict[str, str] | None = None) -> Any:
                 settled = fleet.metric("penstock_rebalances_total")
                 for _ in range(10):
                     visitor = idler(fleet, kafka)
-                    stays = time.monotonic() + fleet.chance.uniform(0.5, 3)
-                    while time.monotonic() < stays:
-                        visitor.poll(0.1)
+                    fleet.until(lambda one=visitor: one.poll(0.1) or one.assignment(), "the visitor has partitions")
+                    time.sleep(fleet.chance.uniform(0, 2))
                     visitor.close()
                 assert fleet.metric("penstock_rebalances_total") >= settled + 10
                 fleet.at_peace()
@@ -78,6 +77,7 @@ def idler(fleet: Fleet, kafka: dict[str, str] | None) -> Consumer:
     protocol = {"group.protocol": "consumer", "group.remote.assignor": "range"}
     if kafka is not None:
         protocol = {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"}
+        protocol |= {"session.timeout.ms": "6000"}
     settings = {"bootstrap.servers": fleet.bootstrap, "group.id": fleet.group, "enable.auto.commit": False}
     consumer = Consumer({**settings, **protocol, "auto.offset.reset": "earliest"})
     consumer.subscribe([fleet.topic])
