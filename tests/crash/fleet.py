@@ -211,7 +211,8 @@ class Fleet:
 
     def ends(self) -> dict[TopicPartition, int]:
         """The ends of the source's log."""
-        found = self.ask(lambda admin: admin.ends(self.partitions()))
+        partitions = self.partitions()
+        found = self.ask(lambda admin: admin.ends(partitions))
         return {one: end.high for one, end in found.items()}
 
     def commits(self) -> dict[TopicPartition, list[int]]:
