@@ -31,7 +31,7 @@ def export() -> None:
 @_out
 @click.pass_context
 def k8s(ctx: click.Context, path: Path, image: str, namespace: str | None, out: Path | None) -> None:
-    """Kubernetes: a Job that applies the topology, a Deployment for each group.
+    """Kubernetes: a Job that applies the topology, a Deployment for each group and connector.
 
     The environment of the pods comes from the Secret NAME-env, where there is one.
     """

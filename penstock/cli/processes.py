@@ -41,18 +41,26 @@ def run(ctx: click.Context, path: Path, log_format: str, name: str, port: int | 
     ctx.exit(run_worker(door.located(topology), name, port=port, log_format=log_format))
 
 
+def console(verb: options.Verb) -> options.Verb:
+    """`--no-console`: workers only."""
+    return click.option(
+        "--console/--no-console", default=True, show_default=True, help="The web console beside them, where installed."
+    )(verb)
+
+
 @click.command()
 @options.file
 @log_format
+@console
 @click.argument("names", nargs=-1)
 @click.pass_context
-def up(ctx: click.Context, path: Path, log_format: str, names: tuple[str, ...]) -> None:
+def up(ctx: click.Context, path: Path, log_format: str, names: tuple[str, ...], *, console: bool) -> None:
     """Run the workers of all processors and connectors (or of those named), and start again what ends."""
     from penstock.service.up import supervise
 
     topology = doors.of(ctx).topology(path)
     _check_names(topology, names)
-    ctx.exit(supervise(topology, names, log_format=log_format))
+    ctx.exit(supervise(topology, names, log_format=log_format, console=console))
 
 
 def _check_names(topology: Topology, names: Sequence[str]) -> None:
@@ -66,8 +74,9 @@ def _check_names(topology: Topology, names: Sequence[str]) -> None:
 @click.command()
 @options.file
 @log_format
+@console
 @click.pass_context
-def dev(ctx: click.Context, path: Path, log_format: str) -> None:
+def dev(ctx: click.Context, path: Path, log_format: str, *, console: bool) -> None:
     """Start a local Kafka where none answers, apply the topology, and run everything until Ctrl-C."""
     from penstock.cli import local_broker
     from penstock.service.development import develop
@@ -76,4 +85,4 @@ def dev(ctx: click.Context, path: Path, log_format: str) -> None:
     topology = door.topology(path)
     with local_broker.ensured(topology, click.echo) as environment:
         changed = {**door.environ, **environment}
-        ctx.exit(develop(lambda: door.read(topology.path, changed), log_format=log_format))
+        ctx.exit(develop(lambda: door.read(topology.path, changed), log_format=log_format, console=console))

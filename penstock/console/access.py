@@ -8,10 +8,13 @@ request that another site made is refused whatever it carries.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import ipaddress
+import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
@@ -19,6 +22,23 @@ from starlette.requests import Request
 COOKIE: Final = "console-token"
 FORM_FIELD: Final = "proof"
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def remembered_token(directory: Path) -> str:
+    """The token of the app in this folder, made at its first console and kept, readable by its owner alone.
+
+    So a browser that was let in stays in when the console starts anew. On a read-only disk it is made up each time.
+    """
+    path = directory / ".penstock" / "console-token"
+    with contextlib.suppress(OSError):
+        if found := path.read_text(encoding="ascii").strip():
+            return found
+    made = secrets.token_urlsafe(24)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(made, encoding="ascii")
+    return made
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,11 +10,11 @@ from typing import Final
 
 from penstock.broker.contract import Broker
 from penstock.clock import SystemClock
-from penstock.console.access import Access, is_loopback
+from penstock.console.access import Access, is_loopback, remembered_token
 from penstock.errors import PenstockError
 from penstock.topology.model import Topology
 
-PORT: Final = 8900
+PORT: Final = 8900  # or, where that is taken and none was asked for, any free one
 
 
 def serve(
@@ -24,13 +23,13 @@ def serve(
     *,
     path: str,
     host: str = "127.0.0.1",
-    port: int = PORT,
+    port: int | None = None,
     token: str | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve on `host`:`port` until SIGINT or SIGTERM. Raises PenstockError: no extra, port taken.
 
-    Without a `token` one is made up, and said once; it is in the address that may act.
+    Without a `token` the app's own is used, made once and kept in its folder; the address that may act carries it.
     """
     try:
         import uvicorn
@@ -39,7 +38,7 @@ def serve(
         from penstock.console.desk import Desk
     except ImportError as error:
         raise PenstockError(f"the console needs {error.name}", "pip install 'penstock[console]'") from error
-    access = Access(token or secrets.token_urlsafe(24), open_to_look=is_loopback(host))
+    access = Access(token or remembered_token(topology.directory), open_to_look=is_loopback(host))
     shown = f"[{host}]" if ":" in host else host
     bound = _bound(host, port)
     address = f"http://{shown}:{bound.getsockname()[1]}/"
@@ -63,7 +62,12 @@ def serve(
     asyncio.run(run())
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int | None) -> socket.socket:
+    if port is None:
+        try:
+            return _bound(host, PORT)
+        except PenstockError:
+            return _bound(host, 0)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

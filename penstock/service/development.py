@@ -12,19 +12,19 @@ from penstock.errors import PenstockError
 from penstock.service.reload import changes
 from penstock.service.runtime import broker_for
 from penstock.service.supervisor import Supervisor, children_of
-from penstock.service.up import prefixed, stopped_by_signals
+from penstock.service.up import prefixed, stopped_by_signals, with_console
 from penstock.topology.model import Topology
 
 _US = "penstock"
 
 
-def develop(read: Callable[[], Topology], *, log_format: str = "text") -> int:
+def develop(read: Callable[[], Topology], *, log_format: str = "text", console: bool = False) -> int:
     """Apply, run, and start again on each change, until Ctrl-C. `read` gives the topology as it is now.
 
     A file with a mistake changes nothing: its problems are printed and the workers go on as they were. Raises
     PenstockError when the first topology cannot be used or applied.
     """
-    return asyncio.run(_Development(read, log_format).run())
+    return asyncio.run(_Development(read, log_format, console=console).run())
 
 
 async def apply_topology(topology: Topology, say: Callable[[str], None]) -> None:
@@ -46,9 +46,10 @@ async def apply_topology(topology: Topology, say: Callable[[str], None]) -> None
 
 
 class _Development:
-    def __init__(self, read: Callable[[], Topology], log_format: str) -> None:
+    def __init__(self, read: Callable[[], Topology], log_format: str, *, console: bool) -> None:
         self._read = read
         self._log_format = log_format
+        self._console = console
         self._stopped = False
         self._supervisor: Supervisor | None = None
         self._again = asyncio.Event()
@@ -70,7 +71,7 @@ class _Development:
             self._supervisor.stop()
 
     async def _run_once(self, topology: Topology) -> int:
-        children = children_of(topology, log_format=self._log_format)
+        children = with_console(children_of(topology, log_format=self._log_format), topology, wanted=self._console)
         self._say = prefixed([_US, *(child.name for child in children)])
         self._supervisor = Supervisor(children, self._say)
         watching = asyncio.ensure_future(self._watch(topology.directory))

@@ -7,6 +7,7 @@ back-off without touching the others.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 30.0
 _SETTLED: Final = 30.0  # seconds of life after which a crash counts as the first again
 _EXTRA: Final = 10.0  # seconds beyond the grace before a worker that will not end is killed
+_CONSOLE_NEEDS: Final = ("jinja2", "multipart", "starlette", "uvicorn")
 USAGE: Final = 2  # a configuration that cannot run does not run the second time either
 
 
@@ -58,6 +60,13 @@ def _child(topology: Topology, one: Processor | ConnectorOptions, label: str, po
     python = str(one.python) if one.python else sys.executable
     command = (python, "-m", "penstock", "run", one.name, "-f", str(topology.path), "--port", str(port))
     return Child(label, (*command, "--log-format", log_format), one.stop_grace_period)
+
+
+def console_child(topology: Topology) -> Child | None:
+    """The console as a process beside the workers; None where its packages are not installed."""
+    if not all(importlib.util.find_spec(name) for name in _CONSOLE_NEEDS):
+        return None
+    return Child("console", (sys.executable, "-m", "penstock", "console", "-f", str(topology.path)), 2.0)
 
 
 class Supervisor:

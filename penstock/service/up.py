@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from penstock.service.supervisor import Supervisor, children_of
+from penstock.service.supervisor import Child, Supervisor, children_of, console_child
 from penstock.topology.model import Topology
 
 _COLOURS: Final = (36, 33, 35, 32, 34, 96, 93, 95)
 
 
-def supervise(topology: Topology, processors: Sequence[str] = (), *, log_format: str = "text") -> int:
-    """Run the workers until SIGINT or SIGTERM, then drain; returns the exit code."""
-    children = children_of(topology, processors, log_format=log_format)
+def supervise(
+    topology: Topology, processors: Sequence[str] = (), *, log_format: str = "text", console: bool = False
+) -> int:
+    """Run the workers until SIGINT or SIGTERM, then drain; returns the exit code. `console` runs that beside them."""
+    children = with_console(children_of(topology, processors, log_format=log_format), topology, wanted=console)
     say = prefixed([child.name for child in children])
     if log_format == "json":
         say = _bare
@@ -28,6 +30,12 @@ def supervise(topology: Topology, processors: Sequence[str] = (), *, log_format:
             return await supervisor.run()
 
     return asyncio.run(run())
+
+
+def with_console(children: list[Child], topology: Topology, *, wanted: bool) -> list[Child]:
+    """The same children, and the console where it is wanted and installed."""
+    console = console_child(topology) if wanted else None
+    return [*children, console] if console else children
 
 
 @contextmanager

@@ -18,6 +18,8 @@ topics:
   tickets.new: { partitions: 6, type: ticket.created, schema: ticket.avsc, configs: { retention.ms: 3600000 } }
   tickets.old: { type: ticket.closed }
   answers: { partitions: 2 }
+connectors:
+  inbox: { type: http_source, path: /tickets, port: 8081, topic: tickets.new }
 processors:
   triage:
     handler: agents:triage
@@ -50,14 +52,14 @@ def export(tmp_path):
 
 
 def test_a_pod_may_take_its_drain_and_fifteen_seconds_to_end(export):
-    _, triage, audit = export("k8s", "--image", "desk:1")
+    _, _, _, triage, audit = export("k8s", "--image", "desk:1")
 
     assert triage["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 62 + 15
     assert audit["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30 + 15
 
 
 def test_a_deployment_runs_one_group_behind_the_workers_own_probes(export):
-    job, triage, _ = export("k8s", "--image", "desk:1", "--namespace", "support")
+    job, _, _, triage, _ = export("k8s", "--image", "desk:1", "--namespace", "support")
     container = triage["spec"]["template"]["spec"]["containers"][0]
 
     assert job["kind"] == "Job"
@@ -132,4 +134,16 @@ def test_every_reference_of_asyncapi_leads_somewhere(export):
 def test_out_writes_a_file(export, tmp_path):
     target = tmp_path / "k8s.yaml"
     assert export("k8s", "--image", "desk:1", "--out", str(target)) == []
-    assert len(list(yaml.safe_load_all(target.read_text()))) == 3
+    assert len(list(yaml.safe_load_all(target.read_text()))) == 5
+
+
+def test_a_gateway_is_a_service_and_is_not_scaled_on_a_backlog_it_has_not(export):
+    _, deployment, service, *_ = export("k8s", "--image", "desk:1")
+    (composed,) = export("compose", "--image", "desk:1")
+
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["args"][:2] == ["run", "inbox"]
+    assert service["kind"] == "Service"
+    assert service["spec"]["ports"] == [{"name": "http", "port": 8081, "targetPort": 8081}]
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    assert composed["services"]["inbox"]["ports"] == ["8081:8081"]
+    assert len(export("keda", "--prometheus", "http://prometheus:9090")) == 2

@@ -1,4 +1,4 @@
-"""Compose: an `apply` that ends, and a service for each consumer group. Kafka is the one the topology names."""
+"""Compose: an `apply` that ends, and a service for each group and connector. Kafka is the one the topology names."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def compose(topology: Topology, image: str) -> dict[str, Any]:
             "stop_grace_period": f"{one.grace}s",
             "expose": [str(PORT)],
             "deploy": {"replicas": one.replicas},
+            **({"ports": [f"{one.serves}:{one.serves}"]} if one.serves else {}),
         }
     return {"name": dns_name(topology.name), "services": services}
 

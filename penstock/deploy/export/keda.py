@@ -18,11 +18,15 @@ _UNKNOWN_MOST: Final = 100  # where the topology does not say how many partition
 def scaled_objects(
     topology: Topology, prometheus: str, waves: float, namespace: str | None = None
 ) -> tuple[dict[str, Any], ...]:
-    """One per group. `prometheus` is the server's URL; a worker may have `waves` times its concurrency waiting."""
-    return tuple(_scaled(one, prometheus, waves, namespace) for one in workloads(topology))
+    """One per group that takes records. `prometheus` is a URL; a worker may have `waves` concurrencies waiting."""
+    return tuple(
+        _scaled(one, one.concurrency * waves, prometheus, namespace)
+        for one in workloads(topology)
+        if one.concurrency is not None
+    )
 
 
-def _scaled(workload: Workload, prometheus: str, waves: float, namespace: str | None) -> dict[str, Any]:
+def _scaled(workload: Workload, waiting: float, prometheus: str, namespace: str | None) -> dict[str, Any]:
     metadata = {"name": workload.name, **({"namespace": namespace} if namespace else {})}
     group = f'{{group="{workload.group}"}}'
     settle = workload.grace  # a worker that was told to leave is given its drain before the next one is
@@ -46,7 +50,7 @@ def _scaled(workload: Workload, prometheus: str, waves: float, namespace: str | 
                 }
             },
             "triggers": [
-                _trigger(prometheus, f"sum(penstock_true_backlog{group})", round(workload.concurrency * waves)),
+                _trigger(prometheus, f"sum(penstock_true_backlog{group})", round(waiting)),
                 _trigger(prometheus, f"sum(penstock_saturation{group})", FULL),
             ],
         },

@@ -1,4 +1,4 @@
-"""Kubernetes: a Job that applies the topology, and a Deployment for each consumer group.
+"""Kubernetes: a Job that applies the topology, a Deployment for each group and connector, a Service for a gateway.
 
 Probes are the worker's own (`/livez`, `/readyz`). A pod may take its drain plus 15 s to end: see Workload.grace.
 """
@@ -19,7 +19,11 @@ _SAFE = {
 
 def manifests(topology: Topology, image: str, namespace: str | None = None) -> tuple[dict[str, Any], ...]:
     """The objects, ready for `kubectl apply`. Settings of the environment come from the Secret `<name>-env`."""
-    found = [_apply_job(topology, image), *(_deployment(topology, one, image) for one in workloads(topology))]
+    found = [_apply_job(topology, image)]
+    for workload in workloads(topology):
+        found.append(_deployment(topology, workload, image))
+        if workload.serves:
+            found.append(_service(topology, workload, workload.serves))
     if namespace:
         for one in found:
             one["metadata"]["namespace"] = namespace
@@ -73,7 +77,7 @@ def _deployment(topology: Topology, workload: Workload, image: str) -> dict[str,
     annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)}
     container = {
         **_container(topology, "worker", image, workload.arguments),
-        "ports": [{"name": "metrics", "containerPort": PORT}],
+        "ports": [{"name": "metrics", "containerPort": PORT}, *_served(workload)],
         "startupProbe": _probe("/livez", period=2, failures=30),
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=5, failures=3),
@@ -93,6 +97,21 @@ def _deployment(topology: Topology, workload: Workload, image: str) -> dict[str,
                 "spec": {**_pod(container), "terminationGracePeriodSeconds": workload.grace},
             },
         },
+    }
+
+
+def _served(workload: Workload) -> list[dict[str, Any]]:
+    return [{"name": "http", "containerPort": workload.serves}] if workload.serves else []
+
+
+def _service(topology: Topology, workload: Workload, port: int) -> dict[str, Any]:
+    labels = _labels(topology, workload.member)
+    ports = [{"name": "http", "port": port, "targetPort": port}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": workload.name, "labels": labels},
+        "spec": {"selector": dict(labels), "ports": ports},
     }
 
 

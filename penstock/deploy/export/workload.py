@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from penstock.topology.connector_options import ConnectorOptions, SinkOptions
+from penstock.topology.http_options import HttpSourceOptions
 from penstock.topology.model import Processor, Topology
 
 PORT: Final = 9100
@@ -17,7 +19,11 @@ _LONGEST_NAME: Final = 52  # a DNS label has 63; a Job or Pod adds a suffix of u
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One group's worker processes. `grace` in whole seconds; `most` is None where the partitions are not known."""
+    """The worker processes of one processor or connector.
+
+    `grace` in whole seconds; `most` is None where the partitions are not known. `concurrency` is None for a source:
+    what waits for it, waits outside. `serves` is the port of a gateway.
+    """
 
     member: str
     group: str
@@ -25,25 +31,29 @@ class Workload:
     arguments: tuple[str, ...]
     replicas: int
     grace: int
-    concurrency: int
+    concurrency: int | None
     most: int | None
+    serves: int | None = None
 
 
 def workloads(topology: Topology) -> tuple[Workload, ...]:
-    """Every processor of the file, in its order."""
-    return tuple(_workload(topology, processor) for processor in topology.processors.values())
+    """Every connector and processor of the file."""
+    members: list[Processor | ConnectorOptions] = [*topology.connectors.values(), *topology.processors.values()]
+    return tuple(_workload(topology, one) for one in members)
 
 
-def _workload(topology: Topology, processor: Processor) -> Workload:
+def _workload(topology: Topology, one: Processor | ConnectorOptions) -> Workload:
+    takes = one if isinstance(one, Processor | SinkOptions) else None
     return Workload(
-        member=processor.name,
-        group=processor.group_id,
-        name=dns_name(topology.name, processor.name),
-        arguments=("run", processor.name, "--port", str(PORT), "--log-format", "json"),
-        replicas=processor.replicas,
-        grace=math.ceil(processor.stop_grace_period) + MARGIN,
-        concurrency=processor.concurrency,
-        most=_most_members(topology, processor.topics),
+        member=one.name,
+        group=one.group_id,
+        name=dns_name(topology.name, one.name),
+        arguments=("run", one.name, "--port", str(PORT), "--log-format", "json"),
+        replicas=one.replicas,
+        grace=math.ceil(one.stop_grace_period) + MARGIN,
+        concurrency=takes.concurrency if takes else None,
+        most=_most_members(topology, takes.topics) if takes else None,
+        serves=one.port if isinstance(one, HttpSourceOptions) else None,
     )
 
 
