@@ -32,10 +32,18 @@ def ago(seconds: float) -> str:
 @click.argument("processors", nargs=-1)
 @click.pass_context
 def groups(ctx: click.Context, path: Path, form: str, processors: tuple[str, ...]) -> None:
-    """Each consumer group: state, members, lag, true backlog, and the oldest unfinished event."""
-    found = _groups(doors.of(ctx), path, processors)
+    """Each consumer group: state, members, lag, true backlog, breakers, and the oldest unfinished event.
+
+    BREAKERS are what the workers on this host say of themselves; `-` where none of them is here, or none answers.
+    """
+    from penstock.deploy import local_workers
+    from penstock.deploy.scrape import scrape
+
+    door = doors.of(ctx)
+    found = _groups(door, path, processors)
+    breakers = {name: here.breakers for name, here in scrape(local_workers.running(door.topology(path))).items()}
     if form != "table":
-        structured([_group_values(one) for one in found], form)
+        structured([{**_group_values(one), "breakers": breakers.get(one.processor)} for one in found], form)
         return
     now = time.time()
     rows = [
@@ -48,11 +56,13 @@ def groups(ctx: click.Context, path: Path, form: str, processors: tuple[str, ...
             one.backlog,
             one.waiting,
             one.dead_letters,
+            ", ".join(breakers[one.processor]) or "closed" if one.processor in breakers else None,
             f"{ago(now - one.oldest.timestamp / 1000)} {one.oldest.position}" if one.oldest else None,
         )
         for one in found
     ]
-    table(("PROCESSOR", "STATE", "PROTOCOL", "MEMBERS", "LAG", "BACKLOG", "RETRYING", "DEAD", "OLDEST"), rows)
+    heads = ("PROCESSOR", "STATE", "PROTOCOL", "MEMBERS", "LAG", "BACKLOG", "RETRYING", "DEAD", "BREAKERS", "OLDEST")
+    table(heads, rows)
 
 
 def _groups(door: doors.Doors, path: Path, processors: tuple[str, ...]) -> list[GroupStatus]:

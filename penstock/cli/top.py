@@ -183,7 +183,7 @@ def _state(one: ProcessorView) -> Text:
         since = ago(time.time() - one.paused.at / 1000)
         return Text(f"paused by {one.paused.by}, {since} ago", "yellow")
     if one.breakers:
-        return Text(f"breaker open: {', '.join(one.breakers)}", "red")
+        return Text(f"breaker {', '.join(one.breakers)}", "red")
     return Text("no worker" if not one.status.members else "", "red")
 
 

@@ -22,7 +22,7 @@ class ProcessorView:
 
     `running` and `saturation` are measured where every member of the group serves metrics on this host (`measured`),
     else estimated from what ended lately. `backlog_seconds` is the true backlog over the pace of the last minutes;
-    None where nothing ended. `breakers` are the reasons why workers take nothing, as they say.
+    None where nothing ended. `breakers` are those that are not closed, as workers of this host say.
     """
 
     status: GroupStatus

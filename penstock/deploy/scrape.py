@@ -13,11 +13,15 @@ from penstock.deploy.local_workers import LocalWorker
 _WITHIN: Final = 1.0  # seconds
 _SAMPLE: Final = re.compile(r"^penstock_([a-z_]+?)(?:_total)?\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+_STATES: Final = ("closed", "half open", "open")  # by the numbers of penstock_breaker_state
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Of all workers of one processor on this host that answered: how many, what runs, open breakers by name."""
+    """Of all workers of one processor on this host that answered: how many, what runs, breakers that are not closed.
+
+    `breakers` are texts like "openai open" or "openai half open": the worst that any worker says of each.
+    """
 
     workers: int
     running: float
@@ -39,10 +43,12 @@ def scrape(workers: Iterable[LocalWorker]) -> dict[str, Gauges]:
 
 
 def _gauges(texts: list[str]) -> Gauges:
-    running, breakers = 0.0, set()
+    running, worst = 0.0, dict[str, int]()
     for name, labels, value in (sample for text in texts for sample in _SAMPLE.findall(text)):
         if name == "in_flight":
             running += float(value)
-        elif name == "breaker_open" and float(value):
-            breakers.add(dict(_LABEL.findall(labels)).get("limit", "open"))
-    return Gauges(len(texts), running, tuple(sorted(breakers)))
+        elif name == "breaker_state":
+            breaker = dict(_LABEL.findall(labels))["breaker"]
+            worst[breaker] = max(worst.get(breaker, 0), int(float(value)))
+    breakers = tuple(f"{breaker} {_STATES[state]}" for breaker, state in sorted(worst.items()) if state)
+    return Gauges(len(texts), running, breakers)

@@ -55,6 +55,12 @@ TROUBLES = {
         TRIAGE,
         quiet=9,
     ),
+    "BreakerOpen": Trouble(
+        {'penstock_breaker_state{processor="triage",breaker="openai",instance="a"}': "0x5 2 1 2 1 2 1 2 1 2x20"},
+        12,
+        {**TRIAGE, "breaker": "openai"},
+        quiet=9,
+    ),
     "DeadLettersRising": Trouble(
         {'penstock_dead_letters_total{processor="triage",reason="exhausted"}': "0x5 2x20"},
         10,
@@ -92,6 +98,7 @@ HEALTHY = {
     'penstock_hand_offs_waiting{processor="triage"}': "0x200",
     'penstock_oldest_unfinished_age_seconds{processor="triage"}': "40x200",
     'penstock_saturation{processor="triage"}': "0.8x200",
+    'penstock_breaker_state{processor="triage",breaker="openai"}': "0x20 2 1 0x180",
     'penstock_partitions_suspicious{processor="triage"}': "0x200",
     'penstock_dead_letters_total{processor="triage",reason="rejected"}': "3x200",
 }

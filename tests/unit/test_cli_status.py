@@ -15,6 +15,7 @@ from penstock.cli.groups import ago
 from penstock.cli.main import cli
 from penstock.clock import SystemClock
 from penstock.deploy import local_workers, status
+from penstock.deploy.scrape import Gauges
 from penstock.headers import ORIGIN_TIMESTAMP, line
 from penstock.record import Outgoing, TopicPartition
 from penstock.topology.reader import read
@@ -161,3 +162,14 @@ def test_a_folder_that_cannot_be_written_does_not_stop_a_worker(topology):
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0s"), (75, "1m15s"), (3600, "1h"), (90061, "1d1h"), (-5, "0s")])
 def test_ages_read_well(seconds, said):
     assert ago(seconds) == said
+
+
+def test_groups_tells_the_breakers_of_workers_on_this_host(broker, topology, monkeypatch):
+    fill(broker, "tickets", 1)
+    assert json.loads(call(broker, topology, "groups", "-o", "json").stdout)[0]["breakers"] is None, "nobody says"
+    for breakers, shown in ((("openai open",), "openai open"), ((), "closed")):
+        monkeypatch.setattr(
+            "penstock.deploy.scrape.scrape", lambda _, open_=breakers: {"triage": Gauges(1, 0.0, open_)}
+        )
+        assert shown in call(broker, topology, "groups").stdout
+        assert json.loads(call(broker, topology, "groups", "-o", "json").stdout)[0]["breakers"] == list(breakers)

@@ -87,7 +87,12 @@ def test_nothing_ends_and_something_waits_is_never():
 
 
 def test_workers_of_this_host_are_asked_and_silent_ones_left_out():
-    text = 'penstock_in_flight{group="g",processor="p"} 7.0\npenstock_breaker_open{limit="openai",processor="p"} 1.0\n'
+    text = (
+        'penstock_in_flight{group="g",processor="p"} 7.0\n'
+        'penstock_breaker_state{breaker="attempts",group="g",processor="p"} 0.0\n'
+        'penstock_breaker_state{breaker="openai",group="g",processor="p"} 2.0\n'
+        'penstock_breaker_state{breaker="other",group="g",processor="p"} 1.0\n'
+    )
 
     class Metrics(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -103,7 +108,9 @@ def test_workers_of_this_host_are_asked_and_silent_ones_left_out():
     try:
         here = LocalWorker(1, "p", "g", server.server_port, 0.0)
         gone = LocalWorker(2, "p", "g", 1, 0.0)
-        assert scrape([here, here, gone, LocalWorker(3, "q", "h", None, 0.0)]) == {"p": Gauges(2, 14.0, ("openai",))}
+        assert scrape([here, here, gone, LocalWorker(3, "q", "h", None, 0.0)]) == {
+            "p": Gauges(2, 14.0, ("openai open", "other half open"))
+        }
     finally:
         server.shutdown()
         server.server_close()

@@ -6,13 +6,14 @@ from collections import Counter
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from penstock.deploy import scrape
 from penstock.engine.counters import Counters
 from penstock.service.metrics import COUNTERS, GAUGES, WorkerCollector
 from penstock.service.snapshot import Snapshot
 
 
-def scraped(counters: Counters) -> dict[str, float]:
-    """Series -> value, as Prometheus would read them."""
+def text_of(counters: Counters) -> str:
+    """What /metrics says."""
     snapshot = Snapshot(
         processor="triage",
         group="desk.triage",
@@ -39,7 +40,12 @@ def scraped(counters: Counters) -> dict[str, float]:
     )
     registry = CollectorRegistry()
     registry.register(WorkerCollector(lambda: snapshot, lambda: 100.0))
-    lines = [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+    return generate_latest(registry).decode()
+
+
+def scraped(counters: Counters) -> dict[str, float]:
+    """Series -> value, as Prometheus would read them."""
+    lines = [line for line in text_of(counters).splitlines() if not line.startswith("#")]
     series = [line.rpartition(" ")[0] for line in lines]
     assert [name for name, count in Counter(series).items() if count > 1] == [], "a series exported twice"
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
@@ -92,3 +98,7 @@ def test_breakers_and_what_they_stop_can_be_seen():
     assert found['penstock_breaker_openings_total{group="desk.triage",processor="triage"}'] == 3
     assert found['penstock_breaker_state{breaker="openai",group="desk.triage",processor="triage"}'] == 2
     assert found['penstock_breaker_state{breaker="attempts",group="desk.triage",processor="triage"}'] == 0
+
+
+def test_what_is_told_is_what_groups_and_top_read():
+    assert scrape._gauges([text_of(Counters())]) == scrape.Gauges(1, 4.0, ("openai open",))

@@ -74,6 +74,14 @@ ALERTS: Final = (
         "1m",
     ),
     Alert(
+        "BreakerOpen",
+        "page",
+        "max by (processor, breaker) (penstock_breaker_state) > 0",  # half open too: between two probes it is open
+        "{{ $labels.processor }}: nothing is taken, breaker {{ $labels.breaker }} is open",
+        "penstock groups",
+        "5m",
+    ),
+    Alert(
         "DeadLettersRising",
         "ticket",
         "sum by (processor, reason) (increase(penstock_dead_letters_total[15m])) > 0",
