@@ -63,7 +63,7 @@ class Books:
 
     def __init__(self, topology: Topology, tickets: Iterable[Ticket]) -> None:
         self.ledger = Ledger(tickets)
-        self._triage = next(iter(topology.processors.values()))
+        self._triage = topology.processors["triage"]
         self._opener = Opener(topology, "", Codec(topology))
         self._groups = [processor.group_id for processor in topology.processors.values()]
         self._ends = _outputs(topology.processors.values()) - {self._triage.output}

@@ -31,7 +31,7 @@ EXPECTED = """\
 :5:3: enable.auto.commit belongs to the engine: the engine commits what is finished, and nothing else (remove it)
 :7:30: topics.tickets.new.partitions must be a whole number, not "twelve" (for example 12)
 :8:3: the key "tickets.new" is written twice (the first is on line 7)
-:9:52: the schema "schemas/ticket.triaged.avsc" is not JSON: Expecting value at line 1 column 10 (an .avsc file \
+:9:52: the schema "schemas/ticket.triaged.avsc" is not JSON: Expecting value at line 1 column 10 (a schema file \
 holds one JSON object)
 :13:14: topic "tickets.nwe" is not declared (did you mean tickets.new?)
 :15:5: unknown key "concurency" in processors.triage (did you mean concurrency?)

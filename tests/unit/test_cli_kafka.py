@@ -22,7 +22,7 @@ def running(monkeypatch, tmp_path):
     state = {"up": True}
     here = LocalKafka("127.0.0.1:5", 42, tmp_path / "data", tmp_path / "data" / "kafka.log")
 
-    def start(data, port=None, *, overrides=None, say=None):
+    def start(data, port=None, *, overrides=None, say=None, secure=False):
         calls.append(("start", data, port))
         return here
 

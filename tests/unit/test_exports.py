@@ -20,6 +20,7 @@ topics:
   answers: { partitions: 2 }
 connectors:
   inbox: { type: http_source, path: /tickets, port: 8081, topic: tickets.new }
+  pager: { type: http_sink, url: "https://page.example/", topics: [answers] }
 processors:
   triage:
     handler: agents:triage
@@ -52,14 +53,14 @@ def export(tmp_path):
 
 
 def test_a_pod_may_take_its_drain_and_fifteen_seconds_to_end(export):
-    _, _, _, triage, audit = export("k8s", "--image", "desk:1")
+    _, _, _, _, triage, audit = export("k8s", "--image", "desk:1")
 
     assert triage["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 62 + 15
     assert audit["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 30 + 15
 
 
 def test_a_deployment_runs_one_group_behind_the_workers_own_probes(export):
-    job, _, _, triage, _ = export("k8s", "--image", "desk:1", "--namespace", "support")
+    job, _, _, _, triage, _ = export("k8s", "--image", "desk:1", "--namespace", "support")
     container = triage["spec"]["template"]["spec"]["containers"][0]
 
     assert job["kind"] == "Job"
@@ -74,9 +75,10 @@ def test_a_deployment_runs_one_group_behind_the_workers_own_probes(export):
 
 
 def test_keda_scales_on_metrics_that_workers_serve_and_never_beyond_the_partitions(export):
-    triage, audit = export("keda", "--prometheus", "http://prometheus:9090", "--waves", "4")
+    pager, triage, audit = export("keda", "--prometheus", "http://prometheus:9090", "--waves", "4")
     queries = [one["metadata"]["query"] for one in triage["spec"]["triggers"]]
 
+    assert pager["spec"]["maxReplicaCount"] == 2, "a sink is a group as well"
     assert triage["spec"]["scaleTargetRef"]["name"] == "help-desk-triage"
     assert triage["spec"]["maxReplicaCount"] == 6
     assert audit["spec"]["maxReplicaCount"] == 100, "tickets.old is not ours: nobody says how many partitions it has"
@@ -134,7 +136,7 @@ def test_every_reference_of_asyncapi_leads_somewhere(export):
 def test_out_writes_a_file(export, tmp_path):
     target = tmp_path / "k8s.yaml"
     assert export("k8s", "--image", "desk:1", "--out", str(target)) == []
-    assert len(list(yaml.safe_load_all(target.read_text()))) == 5
+    assert len(list(yaml.safe_load_all(target.read_text()))) == 6
 
 
 def test_a_gateway_is_a_service_and_is_not_scaled_on_a_backlog_it_has_not(export):
@@ -146,4 +148,4 @@ def test_a_gateway_is_a_service_and_is_not_scaled_on_a_backlog_it_has_not(export
     assert service["spec"]["ports"] == [{"name": "http", "port": 8081, "targetPort": 8081}]
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert composed["services"]["inbox"]["ports"] == ["8081:8081"]
-    assert len(export("keda", "--prometheus", "http://prometheus:9090")) == 2
+    assert len(export("keda", "--prometheus", "http://prometheus:9090")) == 3

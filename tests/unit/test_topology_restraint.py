@@ -69,9 +69,9 @@ def test_without_a_name_derived_names_are_not_judged():
 
 
 def test_two_schemas_without_a_type_are_not_two_of_one_type(tmp_path):
-    for name in ("x", "y"):
+    for name in ("x.avsc", "y.avsc"):
         (tmp_path / name).write_text('"int"')
-    text = "name: a\ntopics: { t: { schema: x }, u: { schema: y } }\n"
+    text = "name: a\ntopics: { t: { schema: x.avsc }, u: { schema: y.avsc } }\n"
 
     found = inspect(text, tmp_path / "t.yaml", {}).problems
 
@@ -82,8 +82,8 @@ def test_two_schemas_without_a_type_are_not_two_of_one_type(tmp_path):
     "branch", ['["null", {"type": "record", "name": "B"}]', '{"type": "array", "items": ["null"]}']
 )
 def test_fields_are_looked_for_inside_unions_too(tmp_path, branch):
-    (tmp_path / "x").write_text(branch)
+    (tmp_path / "x.avsc").write_text(branch)
 
-    found = inspect("name: a\ntopics: { t: { type: b, schema: x } }\n", tmp_path / "t.yaml", {}).problems
+    found = inspect("name: a\ntopics: { t: { type: b, schema: x.avsc } }\n", tmp_path / "t.yaml", {}).problems
 
     assert [problem.message.endswith("record B has no list of fields") for problem in found] == [True] * ("B" in branch)

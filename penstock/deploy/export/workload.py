@@ -38,8 +38,9 @@ class Workload:
 
 def workloads(topology: Topology) -> tuple[Workload, ...]:
     """Every connector and processor of the file."""
-    members: list[Processor | ConnectorOptions] = [*topology.connectors.values(), *topology.processors.values()]
-    return tuple(_workload(topology, one) for one in members)
+    # A sink is among both.
+    members: dict[str, Processor | ConnectorOptions] = {**topology.connectors, **topology.processors}
+    return tuple(_workload(topology, one) for one in members.values())
 
 
 def _workload(topology: Topology, one: Processor | ConnectorOptions) -> Workload:
