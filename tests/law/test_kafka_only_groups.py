@@ -109,8 +109,9 @@ def test_the_source_is_shared_evenly_whatever_else_the_group_reads(on_kafka, spe
         assert [len(member.partitions) for member in described.members] == [6, 6], "one member per worker"
         for number in range(4):
             await stage.fill(TopicPartition(topic, number), 10)
-            await stage.fill(TopicPartition(own[1], number), 10)
-        await stage.until(lambda: sum(len(one.records) for one in peers) == 80, "all is read")
+            for name in own:
+                await stage.fill(TopicPartition(name, number), 10)
+        await stage.until(lambda: sum(len(one.records) for one in peers) == 120, "all is read")
         assert await peers[0].member.commit([Commit(one, 1) for one in peers[0].owned]) == {}
         handed = set(peers[0].owned)
         await peers[0].member.leave()
