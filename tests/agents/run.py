@@ -1,7 +1,9 @@
 """`make test-agents`: each framework in its own virtual environment, made here, run against the adapters' contract.
 
-A framework whose interpreter this machine does not have is skipped, and said so; under CI=true what the machine has
-must pass. Environments live in `.venvs/<framework>` and are made once per change of their requirements.
+A framework whose interpreter this machine does not have is skipped, and said so; what the machine has must pass.
+Environments live in `.venvs/<framework>`, made once per change of their requirements, all packages as in
+`pins/<framework>.txt`: the frameworks do not fit beside each other. `--pin` makes them anew without pins, and writes
+those. A test that hangs ends the run of its framework after two minutes with the place of every thread.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +45,8 @@ FRAMEWORKS = (
 )
 
 
-# The frameworks' own pins alone: those of the project do not fit beside all of them.
-PINNED = frozenset({"agno", "google-adk", "langchain", "langchain-openai", "litellm", "omnicoreagent"})
+INSTALLED_WITHIN, TESTED_WITHIN, ONE_TEST = 900, 600, 120  # seconds; a test of its own ends by itself within 90
+AT_ONCE = 3  # they mostly wait
 
 
 def interpreter(versions: tuple[str, ...]) -> str | None:
@@ -60,50 +63,73 @@ def interpreter(versions: tuple[str, ...]) -> str | None:
     return None
 
 
-def environment(framework: Framework) -> Path | None:
+def environment(framework: Framework, *, pin: bool) -> Path | None:
     """The interpreter of the framework's environment, made where it is not there; None: this machine cannot."""
     if not framework.extra:
         return Path(sys.executable)
-    folder = ROOT / ".venvs" / framework.name
-    python = folder / "bin" / "python"
-    says = b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
-    wanted = hashlib.sha256(repr(framework).encode() + says).hexdigest()
-    mark = folder / ".installed"
-    if mark.is_file() and mark.read_text() == wanted:
+    folder, pins = ROOT / ".venvs" / framework.name, HERE / "pins" / f"{framework.name}.txt"
+    python, mark = folder / "bin" / "python", folder / ".installed"
+    wanted = _digest(framework, ROOT / "pyproject.toml", pins)
+    if not pin and mark.is_file() and mark.read_text() == wanted:
         return python
     made_by = interpreter(framework.pythons)
     if made_by is None:
         return None
-    if not python.exists():
-        subprocess.run([made_by, "-m", "venv", str(folder)], check=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--upgrade", "pip"], check=True)
-    pins = folder / "constraints.txt"
-    kept = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.partition("==")[0] in PINNED]
-    pins.write_text("\n".join(kept))
-    what = ["--constraint", str(pins), "--editable", f"{ROOT}[{framework.extra}]", "pytest"]
-    subprocess.run([*pip, *what], check=True)
-    mark.write_text(wanted)
+    _called(made_by, "-m", "venv", "--clear", str(folder))
+    pip = (str(python), "-m", "pip", "--disable-pip-version-check")
+    held = () if pin else ("--constraint", str(pins))
+    _called(*pip, "install", "--quiet", *held, "--editable", f"{ROOT}[{framework.extra}]", "pytest")
+    if pin:
+        found = _called(*pip, "freeze", "--exclude-editable").splitlines()
+        pins.write_text("".join(f"{line}\n" for line in sorted(found, key=str.lower) if "==" in line))
+    mark.write_text(_digest(framework, ROOT / "pyproject.toml", pins))
     return python
 
 
-def tested(framework: Framework, rest: list[str]) -> str:
-    """Run the contract; how it went in a few words."""
+def _digest(framework: Framework, *files: Path) -> str:
+    """Changes with what is to be installed."""
+    said = b"".join(file.read_bytes() for file in files if file.is_file())
+    return hashlib.sha256(repr(framework).encode() + said).hexdigest()
+
+
+def _called(*command: str) -> str:
+    """What it printed. Raises CalledProcessError, TimeoutExpired."""
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=INSTALLED_WITHIN)
+    return ran.stdout
+
+
+def tested(framework: Framework, rest: list[str], *, pin: bool) -> tuple[str, str]:
+    """Run the contract; how it went in a few words, and all that was printed."""
     try:
-        python = environment(framework)
+        python = environment(framework, pin=pin)
     except subprocess.CalledProcessError as error:
-        return f"FAILED: cannot be installed ({error})"
+        return "FAILED: cannot be installed", str(error.stderr)
+    except subprocess.TimeoutExpired:
+        return f"FAILED: not installed within {INSTALLED_WITHIN} s", ""
     if python is None:
-        return f"skipped: no Python {' or '.join(framework.pythons)} on this machine"
-    env = {
-        **os.environ,
-        "PENSTOCK_TEST_FRAMEWORK": framework.name,
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "NO_PROXY": "127.0.0.1",
-    }
-    quiet = ["-W", "default", "--no-header", "-p", "no:cacheprovider"]
-    ran = subprocess.run([str(python), "-m", "pytest", "-q", *quiet, str(HERE), *rest], cwd=ROOT, env=env, check=False)
-    return "passed" if ran.returncode == 0 else "FAILED"
+        return f"skipped: no Python {' or '.join(framework.pythons)} on this machine", ""
+    own = {"PENSTOCK_TEST_FRAMEWORK": framework.name, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "127.0.0.1"}
+    pytest = [str(python), "-m", "pytest", "-q", "--no-header", "-W", "default", "-p", "no:cacheprovider"]
+    pytest += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT)]
+    pytest += ["-o", f"faulthandler_timeout={ONE_TEST}", "-o", "faulthandler_exit_on_timeout=true"]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as out:  # some write where they stand
+        to = {"stdout": out, "stderr": subprocess.STDOUT, "cwd": folder, "env": {**os.environ, **own}}
+        try:
+            ran = subprocess.run([*pytest, str(HERE), *rest], check=False, timeout=TESTED_WITHIN, **to)
+            end = "passed" if ran.returncode == 0 else "FAILED"
+        except subprocess.TimeoutExpired:
+            end = f"FAILED: not done within {TESTED_WITHIN} s"
+        out.seek(0)
+        return end, out.read()
+
+
+def timed(framework: Framework, rest: list[str], *, pin: bool) -> str:
+    """The same, printed when it has ended."""
+    began = time.monotonic()
+    end, printed = tested(framework, rest, pin=pin)
+    end = f"{end} ({time.monotonic() - began:.0f} s)"
+    print(f"== {framework.name}: {end}\n{printed}", flush=True)
+    return end
 
 
 def write_table(folder: Path) -> None:
@@ -124,21 +150,22 @@ def write_table(folder: Path) -> None:
 
 
 def main() -> int:
-    """0 where nothing failed, and under CI nothing was left out for want of an interpreter that is there."""
+    """0 where nothing failed; 2 for a framework that is unknown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names, joined by commas")
     parser.add_argument("--table", action="store_true", help="write the table of outcomes into docs/agents.md")
+    parser.add_argument("--pin", action="store_true", help="install what is newest, and write it into pins/")
     chosen, rest = parser.parse_known_args()
     names = chosen.only.split(",") if chosen.only else [one.name for one in FRAMEWORKS]
-    ends = {}
+    if unknown := sorted(set(names) - {one.name for one in FRAMEWORKS}):
+        parser.error(f"no framework {unknown[0]!r}; there are {', '.join(one.name for one in FRAMEWORKS)}")
     folder = tempfile.mkdtemp()
     if chosen.table:
         os.environ["PENSTOCK_OUTCOMES"], rest = folder, [*rest, "-k", "every_event_ends"]
-    for framework in FRAMEWORKS:
-        if framework.name in names:
-            began = time.monotonic()
-            print(f"== {framework.name}", flush=True)
-            ends[framework.name] = f"{tested(framework, rest)} ({time.monotonic() - began:.0f} s)"
+    wanted = [one for one in FRAMEWORKS if one.name in names]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ends = {one.name: pool.submit(timed, one, rest, pin=chosen.pin) for one in reversed(wanted)}
+    ends = {one.name: ends[one.name].result() for one in wanted}
     for name, end in ends.items():
         print(f"{name:12} {end}")
     if chosen.table:

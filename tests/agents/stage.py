@@ -44,9 +44,13 @@ def example(**changes: Any) -> Topology:
 
 
 def on_stage(
-    scenario: Callable[[TestApp, ModelServer], Awaitable[None]], *rules: Rule, latency: float = 0.0, **changes: Any
+    scenario: Callable[[TestApp, ModelServer], Awaitable[None]],
+    *rules: Rule,
+    latency: float = 0.0,
+    within: float = 90.0,
+    **changes: Any,
 ) -> None:
-    """Run the example against a model with these rules."""
+    """Run the example against a model with these rules. Raises TimeoutError after `within` seconds."""
 
     async def main() -> None:
         async with ModelServer(Script((*rules, LOOKS_UP), echo), latency=latency) as server, _client() as client:
@@ -58,13 +62,23 @@ def on_stage(
             async with app.running(("desk",), 1):
                 await scenario(app, server)
 
-    _LOOP.run(asyncio.wait_for(main(), 90))
+    _LOOP.run(asyncio.wait_for(main(), within))
 
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
         yield client
+
+
+def warm_up() -> None:
+    """Have the framework imported, and one event answered."""
+
+    async def scenario(app: TestApp, _server: ModelServer) -> None:
+        await app.send("tickets.new", {"text": "hello"}, key="c1")
+        await app.settled("280s")
+
+    on_stage(scenario, within=300)
 
 
 def recovers(server: ModelServer) -> None:
