@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import contextvars
 import linecache
-from collections.abc import Coroutine, Generator
+import sys
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, Self, TypeVar
@@ -29,6 +30,7 @@ class Killable:
         self._at = at
         self._folder = folder
         self._all: list[Coroutine[Any, Any, Any]] = []  # kept, so that the collector ends none of them meanwhile
+        self._generators: list[AsyncGenerator[Any, Any]] = []
 
     async def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await it, and every task it makes, step by step."""
@@ -50,11 +52,22 @@ class Killable:
         self.killed.set()
         return True
 
+    @contextlib.contextmanager
+    def own_generators(self) -> Iterator[None]:
+        """Keep the async generators that are begun here from the loop: at its end it would wait for their clean-up."""
+        before = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._generators.append, finalizer=before.finalizer)
+        try:
+            yield
+        finally:
+            sys.set_asyncgen_hooks(*before)
+
     def bury(self) -> None:
         """Let go of what stood still, once its loop has ended: whatever clean-up it has reaches nobody any more."""
         while self._all:
             with contextlib.suppress(BaseException):
                 self._all.pop().close()
+        self._generators.clear()
 
     def watch(self) -> Self:
         """Let the running loop drive the tasks that killable code makes, too."""
@@ -73,7 +86,8 @@ class _Stepped:
         thrown: BaseException | None = None
         while True:
             try:
-                yielded = self._coroutine.send(None) if thrown is None else self._coroutine.throw(thrown)
+                with self._owner.own_generators():
+                    yielded = self._coroutine.send(None) if thrown is None else self._coroutine.throw(thrown)
             except StopIteration as ended:
                 return ended.value
             thrown = None

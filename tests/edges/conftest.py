@@ -45,11 +45,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a PostgreSQL."""
-    if PostgresServer.binaries() is None:
-        _absent("PostgreSQL is not installed (initdb, pg_ctl)")
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    if missing := PostgresServer.missing():
+        _absent(missing)
+    server = PostgresServer()
     try:
         yield server.start()
     finally:

@@ -60,10 +60,9 @@ def main() -> int:
     warnings.simplefilter("ignore")
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "pg").mkdir()
-        postgres, redis = PostgresServer(Path(folder) / "pg"), RedisServer(Path(folder))
-        if postgres.binaries() is None or redis.missing():
-            sys.stderr.write("PostgreSQL and Redis are needed\n")
+        postgres, redis = PostgresServer(), RedisServer(Path(folder))
+        if missing := postgres.missing() or redis.missing():
+            sys.stderr.write(f"{missing}\n")
             return 1
         try:
             found = verdicts(Path(folder), redis.start(), postgres.start(), seeds)

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import Final
 
 from penstock.local_kafka.launch import free_port
 
+USER: Final = "postgres"  # the server refuses to run as root: then it runs as this user of the machine
+
 
 class PostgresServer:
-    """One server with its own data folder. As root it runs as the user `postgres`, since it refuses to be root."""
+    """One server with its own data folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._data = folder / "data"
-        self._port = free_port()
+    SETTINGS = "-c fsync=off"  # nobody pulls the plug of these tests
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self.port = free_port()
+        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @classmethod
+    def missing(cls) -> str:
+        """What cannot be had here; '' where it can be started."""
+        return "" if cls.binaries() else "PostgreSQL is not installed (initdb, pg_ctl): apt install postgresql"
 
     @staticmethod
     def binaries() -> Path | None:
@@ -28,26 +38,33 @@ class PostgresServer:
 
     def start(self) -> str:
         """Start it and return its address, once it serves."""
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="penstock-postgres-"))  # pytest's are for one user alone
         if os.geteuid() == 0:
-            for parent in (self._folder, *self._folder.parents[:2]):
-                parent.chmod(0o755)
-            shutil.chown(self._folder, "postgres")
-        self._run("initdb", "-D", self._data, "-A", "trust", "-U", "postgres", "--no-sync")
-        options = (
-            f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=off"
-        )
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", self._folder / "log", "-o", options, "start")
-        return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+            shutil.chown(folder, USER)
+        self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {self.SETTINGS}"
+        self._run("pg_ctl", "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        return self.url
 
     def stop(self) -> None:
-        """End it."""
-        if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+        """End it at once, and remove its data."""
+        if self._folder is None:
+            return
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "stop")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
 
-    def _run(self, program: str, *args: object) -> None:
+    def _run(self, program: str, *args: str) -> None:
         binaries = self.binaries()
         assert binaries is not None
-        user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else None
-        command = [str(binaries / program), *map(str, args)]
-        with (self._folder / "control.log").open("ab") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log, user=user, cwd=self._folder)
+        assert self._folder is not None
+        user = USER if os.geteuid() == 0 else None
+        control = self._folder.with_suffix(".log")
+        with control.open("wb") as log:
+            done = subprocess.run(
+                [str(binaries / program), *args], check=False, stdout=log, stderr=log, user=user, cwd=self._folder
+            )
+        said = control.read_text(errors="replace")
+        control.unlink()
+        assert done.returncode == 0, f"{program}: {said}"
