@@ -63,13 +63,8 @@ class Meter:
         self.result: dict[str, Any] | None = None
         self._busy: set[Any] = set()
         self._last: dict[Any, int] = {}
-        self._began = self._first = 0.0
-        self.arm()
-
-    def arm(self) -> None:
-        """Reading begins now: what was imported and built before is not counted."""
-        self._cpu = time.process_time()
-        self._threads = threads()
+        self._began = self._first = self._cpu = 0.0
+        self._threads: Counter[str] = Counter()
 
     def one(self) -> None:
         """A record was handled."""
@@ -107,7 +102,9 @@ class Meter:
             self.finish()
 
     def start(self) -> None:
-        """The first record is there."""
+        """The first record is there: what was imported, built and joined before is counted nowhere."""
+        self._cpu = time.process_time()
+        self._threads = threads()
         self._began = time.perf_counter()
         self._first = time.time() - self._task.spawned
         say("first", self._first)

@@ -74,7 +74,6 @@ def main() -> None:
         logging.getLogger("penstock.attempt").setLevel("ERROR" if given.mode == "storm" else "WARNING")
     recorded = _Recorded()
     logging.getLogger("penstock.runs").addHandler(recorded)
-    meter.arm()
     code = run_worker(topology, "p", port=port)
     if code:
         say("failed", f"the worker ended with {code}")

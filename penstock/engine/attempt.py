@@ -191,9 +191,9 @@ class Attempt:
         index: int,
     ) -> Outgoing:
         shared, event = self._shared, self._event
-        carried = event.record.headers
+        said = wire.texts(event.record.headers)
         declared = shared.topology.topics.get(topic)
-        event_id = event.id
+        event_id = said.get(wire.CE_ID) or event.id
         return seal(
             shared.codec,
             topic=topic,
@@ -204,10 +204,10 @@ class Attempt:
             source=f"/{shared.topology.name}/{shared.processor.name}",
             time=datetime.fromtimestamp(shared.clock.now(), UTC),
             subject=subject,
-            correlation_id=wire.text(carried, wire.CE_CORRELATION_ID) or event_id,
+            correlation_id=said.get(wire.CE_CORRELATION_ID) or event_id,
             causation_id=event_id,
-            tenant=wire.text(carried, wire.CE_TENANT_ID),
-            traceparent=self._traceparent() or wire.text(carried, wire.TRACEPARENT),
+            tenant=said.get(wire.CE_TENANT_ID),
+            traceparent=self._traceparent() or said.get(wire.TRACEPARENT),
             headers=headers,
             marks=(wire.line(wire.RUN_ID, self.run_id),),
         )

@@ -59,7 +59,10 @@ class HandOff:
         refused: SendRefused | None = None
         for record, future in zip(records, futures, strict=True):
             try:
-                positions.append(await self._acknowledged(run, record, future))
+                try:
+                    positions.append(await future)  # as nearly always; a coroutine more would cost each output
+                except SendFailed as error:
+                    positions.append(await self._sent_again(run, record, error))
             except SendRefused as error:
                 refused = refused or error
             except BaseException:
@@ -80,7 +83,10 @@ class HandOff:
         current = record
         while True:
             try:
-                return await self._acknowledged(run, current, self._send(run, current))
+                try:
+                    return await self._send(run, current)
+                except SendFailed as error:
+                    return await self._sent_again(run, current, error)
             except SendRefused as error:
                 if smaller is not None:
                     log.error("%s refused %s (%s); sending it without error headers", record.topic, run, error)
@@ -94,15 +100,16 @@ class HandOff:
             raise StaleEpoch
         return self._producer.send(record)
 
-    async def _acknowledged(self, run: Sender, record: Outgoing, future: asyncio.Future[Position]) -> Position:
+    async def _sent_again(self, run: Sender, record: Outgoing, error: SendFailed) -> Position:
+        """The position of a record that was not acknowledged with `error`: sent until it is."""
         wait = _FIRST_WAIT
         while True:
+            await self._wait(run, record.topic, error, wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
             try:
-                return await future
-            except SendFailed as error:
-                await self._wait(run, record.topic, error, wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
-                future = self._send(run, record)
+                return await self._send(run, record)
+            except SendFailed as another:
+                error = another
 
     async def _wait(self, run: Sender, topic: str, error: Exception, seconds: float) -> None:
         self._counters.hand_off_failures += 1

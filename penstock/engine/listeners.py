@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from penstock.clock import Clock
-from penstock.engine.outcome import Outcome
+from penstock.engine.outcome import Done, Outcome
 from penstock.engine.report import AttemptReport, Recorder, report_of
 from penstock.engine.run import Run
 
@@ -28,7 +28,7 @@ class Listeners:
         self._recorder = recorder
 
     def hear_of_done(self, run: Run) -> bool:
-        """Whether anybody hears of a run that is simply done."""
+        """Whether anybody hears of a run that went well."""
         recorder = self._recorder
         if recorder is None or self._observe is not None:
             return self._observe is not None
@@ -39,7 +39,7 @@ class Listeners:
 
     def tell(self, run: Run, outcome: Outcome, duration: float, began: float) -> None:
         """Report an attempt; `began` is loop time, 0 where only its duration is known."""
-        if self._observe is None and self._recorder is None:
+        if self._observe is None and (self._recorder is None or (type(outcome) is Done and not self.hear_of_done(run))):
             return
         ago = self._clock.monotonic() - began if began else duration
         started = self._clock.now() - ago

@@ -50,6 +50,7 @@ class Settle:
         if isinstance(outcome, Done):
             try:
                 run.sent = await self._hand_off.outputs(run, outcome.emitted)
+                return outcome, True
             except SendRefused as error:
                 outcome = self._policy.after_error(error, run, self._clock.now())
         if isinstance(outcome, Retried | Deferred):

@@ -17,7 +17,7 @@ from penstock.clock import Clock
 from penstock.engine.deadlines import Deadlines
 from penstock.engine.hand_off import StaleEpoch
 from penstock.engine.listeners import Listeners
-from penstock.engine.outcome import ABANDONED, DONE, Outcome, Skipped, name_of
+from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped, name_of
 from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts
 from penstock.engine.report import AttemptReport, Recorder
@@ -43,6 +43,7 @@ class Worker:
         self.parts = parts
         self._clock = clock
         self._listeners = Listeners(parts.processor.name, parts.identify, clock, observe, recorder)
+        self._heard, self._counters = self._listeners.hear_of_done, parts.counters
         self._stopping = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -175,14 +176,14 @@ class Worker:
         """Finish a run that is simply done; returns what else there is to await: its hand-off."""
         if outcome is None:
             return None
-        if self._flow.heeds or outcome is not DONE:
+        if self._flow.heeds or type(outcome) is not Done:
             self._flow.ended(run, outcome)
         if outcome is not DONE:
             return self._settle(run, outcome)
-        if self._listeners.hear_of_done(run) or not run.partition.dispatching:
-            self._ended(run, outcome, finished=True)
-        else:
+        if run.partition.dispatching and not self._heard(run):
             self._done(run)
+        else:
+            self._ended(run, outcome, finished=True)
         return None
 
     async def _in_turn(self, run: Run) -> Outcome | None:
@@ -193,7 +194,7 @@ class Worker:
 
     def _done(self, run: Run) -> None:
         """What `_ended` does, for the most frequent end: nothing to hand off, nobody waiting to hear of it."""
-        counters = self.parts.counters
+        counters = self._counters
         counters.done += 1
         counters.duration.observe(self._time() - run.started)
         self._dispatch.ended(run)

@@ -25,6 +25,19 @@ from penstock.topology.model import Topology
 __all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal"]
 
 _SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
+_ATTRIBUTES: Final = (
+    wire.CE_ID,
+    wire.CE_TYPE,
+    wire.CE_SOURCE,
+    wire.CE_TIME,
+    wire.CE_SUBJECT,
+    wire.CE_DATASCHEMA,
+    wire.CE_CORRELATION_ID,
+    wire.CE_CAUSATION_ID,
+    wire.CE_TENANT_ID,
+    wire.CONTENT_TYPE,
+    wire.TRACEPARENT,
+)
 _JSON: Final = json_data.CONTENT_TYPE.encode()
 _READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs
 _TYPES_KEPT: Final = 256  # names of types that are decoded once
@@ -174,24 +187,27 @@ def seal(
     Unencodable for data or a key that cannot be said, ValueError for a header name that is reserved.
     """
     value, content_type, dataschema = codec.encode(type, data, topic)
-    attributes = (
-        (wire.CE_ID, id),
-        (wire.CE_TYPE, type or topic),
-        (wire.CE_SOURCE, source),
-        (wire.CE_TIME, None if time is None else _spell_time(time)),
-        (wire.CE_SUBJECT, subject),
-        (wire.CE_DATASCHEMA, dataschema),
-        (wire.CE_CORRELATION_ID, correlation_id),
-        (wire.CE_CAUSATION_ID, causation_id),
-        (wire.CE_TENANT_ID, tenant),
-        (wire.CONTENT_TYPE, content_type or None),
-        (wire.TRACEPARENT, traceparent),
+    attributes = (  # in the order of _ATTRIBUTES
+        id,
+        type or topic,
+        source,
+        None if time is None else _spell_time(time),
+        subject,
+        dataschema,
+        correlation_id,
+        causation_id,
+        tenant,
+        content_type or None,
+        traceparent,
     )
     try:
-        said: list[Header] = [(name, text.encode()) for name, text in attributes if text is not None]
+        said: list[Header] = [
+            (name, text.encode()) for name, text in zip(_ATTRIBUTES, attributes, strict=True) if text is not None
+        ]
     except (UnicodeEncodeError, AttributeError) as error:
         raise Unencodable(f"an attribute of the event is no text: {error}", "subject, tenant, ids are str") from None
-    return Outgoing(topic, key_bytes(key, topic), value, (_SPECVERSION, *said, *marks, *_user_headers(headers)))
+    more = _user_headers(headers) if headers else ()
+    return Outgoing(topic, key_bytes(key, topic), value, (_SPECVERSION, *said, *marks, *more))
 
 
 def key_bytes(key: Any, topic: str) -> bytes | None:
@@ -209,9 +225,9 @@ def key_bytes(key: Any, topic: str) -> bytes | None:
     raise Unencodable(f"the key for topic {topic} is a {key.__class__.__name__}", hint)
 
 
-def _user_headers(headers: Mapping[str, str | bytes | None] | None) -> list[Header]:
+def _user_headers(headers: Mapping[str, str | bytes | None]) -> list[Header]:
     found: list[Header] = []
-    for name, value in (headers or {}).items():
+    for name, value in headers.items():
         if name.startswith((wire.OURS, "ce_")) or name in _RESERVED:
             hint = _RESERVED.get(name, "ce_ and penstock- headers are written here; use the keyword of that name")
             raise ValueError(f"the header {name!r} is reserved ({hint})")
@@ -221,5 +237,6 @@ def _user_headers(headers: Mapping[str, str | bytes | None] | None) -> list[Head
 
 def _spell_time(time: datetime) -> str:
     """RFC 3339, in UTC."""
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.isoformat().replace("+00:00", "Z")
