@@ -56,6 +56,7 @@ async def overview(
     found = [
         _view(topology, status, control, rates.get(status.processor), gauges.get(status.processor))
         for status in await groups(topology, broker)
+        if status.processor in topology.processors  # a source has a group too, and neither backlog nor concurrency
     ]
     return Overview(tuple(found), tuple(recent.slowest(now)))
 

@@ -17,6 +17,7 @@ from penstock.runs.reading import RunFilters, list_runs
 from penstock.runs.recent import Recent
 from penstock.testing import run_topology
 from penstock.topology.model import Processor, Retry, Topic, Topology
+from penstock.topology.reader import read_text
 
 WORK = Processor(
     name="work", group_id="t.work", handler="x:y", topics=("in",), concurrency=4, retry=Retry(max_attempts=1)
@@ -114,3 +115,20 @@ def test_workers_of_this_host_are_asked_and_silent_ones_left_out():
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_source_has_a_group_and_no_line(tmp_path):
+    text = """\
+version: 1
+name: t
+topics: { in: { partitions: 1, type: tick } }
+processors: { work: { handler: "x:y", topics: [in] } }
+connectors: { ticks: { type: cron, schedule: "0 4 * * *", topic: in } }
+"""
+    topology = read_text(text, tmp_path / "topology.yaml", {})
+
+    async def scenario(app):
+        found = await overview(app.topology, app.broker, Recent(), app.clock.now(), {})
+        assert [one.status.processor for one in found.processors] == ["work"]
+
+    run_topology(topology, scenario, handlers={"work": _agent})
