@@ -32,7 +32,7 @@ from tests.crash.ledger import Fault, Ledger
 from tests.crash.load import Load
 
 APP = Path(__file__).parent / "app"
-PATIENCE = 60.0  # seconds for what is awaited; a loaded machine deserves its time
+PATIENCE = 150.0  # seconds for what is awaited; a loaded machine deserves its time
 T = TypeVar("T")
 
 

@@ -256,7 +256,7 @@ class Keeper:
         from penstock.broker.kafka.keeper import KafkaBroker
 
         broker = KafkaBroker({"bootstrap.servers": self._bootstrap})
-        await self._hold(law, self._stage(broker, SystemClock(), patience=60, quiet=1.5))
+        await self._hold(law, self._stage(broker, SystemClock(), patience=120, quiet=1.5))
 
     def _stage(self, broker: Broker, clock: Clock, *, patience: float, quiet: float) -> Stage:
         return Stage(broker, clock, keeper=self.name, bootstrap=self._bootstrap, patience=patience, quiet=quiet)
