@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -86,6 +87,10 @@ class Desk:
         with (self.folder / f"{words[0]}.log").open("w") as log:
             return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True)
 
+    def waiting(self) -> int:
+        """How many dead letters of triage wait."""
+        return len(json.loads(self.penstock("dlt", "ls", "-p", "triage", "-o", "json")))
+
     def wait(self, what: str, happened: Any, seconds: float = 60) -> Any:
         """Until `happened()` gives something."""
         deadline = time.monotonic() + seconds
@@ -115,22 +120,15 @@ def desk(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]
         lines = "".join(f'{{"text": "card {number} is lost"}}\n' for number in range(120))
         (found.folder / "tickets.jsonl").write_text(lines)
         found.penstock("send", "tickets.new", "--file", "tickets.jsonl")
-        (found.folder / "evil.txt").write_text(EVIL)
-        import json
-
         for text in ("no such account", "no such account", EVIL):
             found.penstock("send", "tickets.new", json.dumps({"text": text, "broken": True}), "--key", EVIL)
-        found.wait("three dead letters", lambda: _dead_letters(found) == 3)
+        found.wait("three dead letters", lambda: found.waiting() == 3)
         yield found
     finally:
         for process in reversed(started):
             process.terminate()
         for process in started:
             process.wait(timeout=60)
-
-
-def _dead_letters(desk: Desk) -> int:
-    return desk.penstock("dlt", "ls", "-p", "triage", "-o", "json").count('"position"')
 
 
 @pytest.fixture(scope="module")
