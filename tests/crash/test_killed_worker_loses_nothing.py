@@ -13,7 +13,7 @@ from tests.crash.outcome import Outcome, settle
 from tests.crash.scenario import CLASSIC, faults
 
 FAILOVER = 6.0
-BEYOND = 2.0  # seconds for the rebalance and the first run after the broker has noticed
+BEYOND = 8.0  # seconds for the rebalance and the first run on a loaded machine; the page has the figure itself
 
 
 def killed(fault: str, within: float, load: dict[str, Any], kafka: dict[str, str] | None = None) -> Any:
