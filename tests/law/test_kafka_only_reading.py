@@ -55,7 +55,7 @@ def test_rebalances_under_load_deliver_every_record_once_from_each_start(on_kafk
     async def law(stage):
         topic, group = await stage.topic(6), stage.name("group")
         sources = [TopicPartition(topic, number) for number in range(6)]
-        settings = {"settings": {"group.protocol": protocol}, "failover": 6.0}
+        settings = {"settings": {"group.protocol": protocol}, "failover": 30.0}
         seen = {source: [] for source in sources}
         peers = []
 
