@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from penstock.cli import doors, options
+from penstock.cli.operator import OPERATOR, operator
 from penstock.cli.output import note, say, structured, table
 from penstock.cli.replaying import as_time, moment
 
 if TYPE_CHECKING:
-    from penstock.control.commands import Action, Command
+    from penstock.control.commands import Command, Lever
     from penstock.control.giving import Given
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
-OPERATOR = "PENSTOCK_OPERATOR"
 
 
 def _told(verb: Verb) -> Verb:
@@ -94,14 +92,14 @@ def cancel(ctx: click.Context, /, run_id: str, **told: Any) -> None:
     _give(ctx, "cancel", run_id, None, f"run {run_id} is given up", told)
 
 
-def _give(ctx: click.Context, action: Action, target: str, value: int | None, done: str, told: dict[str, Any]) -> None:
+def _give(ctx: click.Context, action: Lever, target: str, value: int | None, done: str, told: dict[str, Any]) -> None:
     from penstock.clock import SystemClock
     from penstock.control.commands import Command
     from penstock.control.giving import give
 
     door = doors.of(ctx)
     topology = door.topology(told["path"])
-    by = told["by"] or door.environ.get(OPERATOR) or f"{getpass.getuser()}@{socket.gethostname()}"
+    by = told["by"] or operator(door)
     at = round(SystemClock().now() * 1000)
     command = Command(str(uuid.uuid4()), action, target, by, at, told["reason"], value)
     given = door.ask(topology, lambda broker: give(topology, broker, command))
@@ -128,7 +126,7 @@ def _already(given: Given) -> str:
 @click.option("--target", help="Only of this processor or run.")
 @click.pass_context
 def audit(ctx: click.Context, path: Path, form: str, since: int | None, target: str | None) -> None:
-    """Who told the workers what, and when, oldest first; and what holds now."""
+    """Who told the workers what, or replayed, discarded or purged what, and when, oldest first; and what holds now."""
     from penstock.control.giving import read_control
 
     door = doors.of(ctx)
@@ -139,7 +137,7 @@ def audit(ctx: click.Context, path: Path, form: str, since: int | None, target: 
     if form != "table":
         structured([_line(one) for one in shown], form)
         return
-    table(("TIME", "BY", "ACTION", "TARGET", "VALUE", "REASON"), map(_row, shown))
+    table(("TIME", "BY", "ACTION", "TARGET", "VALUE", "WHAT AND WHY"), map(_row, shown))
     for name in topology.processors:
         if paused := state.paused(name):
             say(f"{name} is paused by {paused.by} since {moment(paused.at)}", style="warn")
@@ -148,7 +146,14 @@ def audit(ctx: click.Context, path: Path, form: str, since: int | None, target: 
 
 
 def _row(one: Command) -> tuple[Any, ...]:
-    return moment(one.at), one.by, one.action, one.target, one.value, one.reason or None
+    return (
+        moment(one.at),
+        one.by,
+        one.action,
+        one.target,
+        one.value,
+        "; ".join(filter(None, (one.detail, one.reason))) or None,
+    )
 
 
 def _line(one: Command) -> dict[str, Any]:
@@ -160,4 +165,5 @@ def _line(one: Command) -> dict[str, Any]:
         "target": one.target,
         "value": one.value,
         "reason": one.reason,
+        "detail": one.detail,
     }

@@ -12,6 +12,7 @@ import click
 from penstock.cli import doors, options
 from penstock.cli.dead_letter_filters import filters_of, filters_options, processor_option
 from penstock.cli.dead_letter_text import announce, opener_of, planned
+from penstock.cli.operator import Audit
 from penstock.cli.output import note, say, structured
 from penstock.cli.replaying import agreed, bar, counts, entries, finish, processor_of, report
 
@@ -82,6 +83,7 @@ def replay(
     topology = door.topology(path)
     processor = processor_of(topology, name)
     filters = filters_of(processor.group_id, asked)
+    audit = Audit(door, topology, "replay", processor.name, {**asked, "cluster": cluster, "canary": canary})
 
     async def replayed(broker: Broker) -> Result | CarefulResult | None:
         chosen = await _cluster(broker, topology, processor.group_id, filters, cluster)
@@ -95,7 +97,9 @@ def replay(
             return None
         if not agreed("Replay them?", yes=yes, form=form):
             raise click.Abort
-        return await _replay(broker, plan, canary, max_failure_rate, rate)
+        replay_id = str(uuid.uuid4())
+        await audit.note(broker, plan.count, replay_id=replay_id)
+        return await _replay(broker, plan, replay_id, canary, max_failure_rate, rate)
 
     result = door.ask(topology, replayed)
     if result is not None:
@@ -155,12 +159,11 @@ async def _expect(broker: Broker, topology: Topology, processor: str, count: int
 
 
 async def _replay(
-    broker: Broker, plan: ReplayPlan, canary: int | None, most: float, rate: float | None
+    broker: Broker, plan: ReplayPlan, replay_id: str, canary: int | None, most: float, rate: float | None
 ) -> Result | CarefulResult:
     from penstock.dead_letter import replay as replaying
     from penstock.dead_letter.canary import replay_carefully
 
-    replay_id = str(uuid.uuid4())
     with bar("replaying", plan.count) as progress:
         if canary is None:
             return await replaying.replay(broker, plan, replay_id=replay_id, rate=rate, progress=progress)

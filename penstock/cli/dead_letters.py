@@ -26,6 +26,7 @@ from penstock.cli.dead_letter_text import (
     row,
     view,
 )
+from penstock.cli.operator import Audit
 from penstock.cli.output import note, plain, say, structured, table
 from penstock.cli.replaying import (
     agreed,
@@ -177,8 +178,10 @@ def discard(
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    group = processor_of(topology, name).group_id
+    processor = processor_of(topology, name)
+    group = processor.group_id
     filters = filters_of(group, asked)
+    audit = Audit(door, topology, "discard", processor.name, asked)
 
     async def discarded(broker: Broker) -> Result | None:
         selection = await select(broker, group, filters=filters, declared=declared_types(topology))
@@ -188,8 +191,10 @@ def discard(
             return None
         if not agreed("Discard them?", yes=yes, form=form):
             raise click.Abort
+        replay_id = str(uuid.uuid4())
+        await audit.note(broker, selection.count, replay_id=replay_id)
         with bar("discarding", selection.count) as progress:
-            return await discarding.discard(broker, selection, replay_id=str(uuid.uuid4()), progress=progress)
+            return await discarding.discard(broker, selection, replay_id=replay_id, progress=progress)
 
     result = door.ask(topology, discarded)
     if result is not None:
@@ -218,7 +223,9 @@ def purge(
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    group = processor_of(topology, name).group_id
+    processor = processor_of(topology, name)
+    group = processor.group_id
+    audit = Audit(door, topology, "purge", processor.name, {})
 
     async def purged(broker: Broker) -> None:
         plan = await purging.plan_purge(broker, group, before=before)
@@ -230,6 +237,8 @@ def purge(
         if plan.removed and not dry_run:
             if not agreed("Remove them?", yes=yes, form=form):
                 raise click.Abort
+            cut = ", ".join(f"{at.partition}@{offset}" for at, offset in sorted(plan.before.items()))
+            await audit.note(broker, plan.removed, before=cut)
             await purging.purge(broker, plan)
             done = True
             tell("done")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli import doors, options
+from penstock.cli.operator import Audit
 from penstock.cli.output import note, say, structured
 from penstock.cli.replaying import agreed, as_point, bar, counts, finish, moment, processor_of
 
@@ -71,6 +72,7 @@ def replay(
     processor = processor_of(topology, name)
     stretch = _stretch(topic, **asked)
     replay_id = resume or str(uuid.uuid4())
+    audit = Audit(door, topology, "replay", processor.name, {"topic": topic, **asked, "same_run": same_run})
 
     async def replayed(broker: Broker) -> Result | None:
         plan = await from_log.plan_log_replay(broker, topology, processor, stretch)
@@ -81,6 +83,7 @@ def replay(
         if not agreed("Replay them?", yes=yes, form=form):
             raise click.Abort
         note(f"replay id {replay_id}; interrupted, it goes on with --resume {replay_id}")
+        await audit.note(broker, plan.count, replay_id=replay_id)
         with bar("replaying", plan.count) as progress:
             return await from_log.replay_log(
                 broker,

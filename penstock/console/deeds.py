@@ -14,7 +14,7 @@ _KEPT = 100
 
 @dataclass
 class Deed:
-    """One action under way or ended. `done` of `total`; `result` or `problem` once it has ended."""
+    """One action under way or ended. `done` of `total`; `result` or `problem` once it has ended; `remark` beside it."""
 
     id: str
     what: str
@@ -24,6 +24,7 @@ class Deed:
     done: int = 0
     result: str = ""
     problem: str = ""
+    remark: str = ""
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property

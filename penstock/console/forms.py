@@ -29,6 +29,11 @@ async def fields_of(request: Request, access: Access) -> Mapping[str, str]:
     return fields
 
 
+def operator(request: Request, form: Mapping[str, str]) -> str:
+    """Who acts: what the form says, else from where."""
+    return form.get("by", "").strip() or f"console@{request.client.host if request.client else 'unknown'}"
+
+
 def number(text: str, *, what: str = "a number") -> float | None:
     """A field as a number above 0; None where it is empty. Raises NotThere."""
     if not text:

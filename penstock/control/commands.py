@@ -3,6 +3,8 @@
 Two records per command: one under the key of what it is about (`processor/triage/paused`), which compaction keeps the
 last of, and one under a key of its own (`audit/...`), which is kept for ever. Commands say how things shall be, not
 what to do; so a command that is given twice, or heard twice, changes nothing.
+
+What is done to dead letters (replay, discard, purge) is a line of the audit and nothing else: no worker hears it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 
 from penstock.record import Outgoing, Record
 
-Action = Literal["pause", "resume", "set", "cancel"]
+Lever = Literal["pause", "resume", "set", "cancel"]
+Deed = Literal["replay", "discard", "purge"]
+Action = Lever | Deed
 VERSION: Final = 1
+_LEVERS: Final = frozenset(get_args(Lever))
+_ACTIONS: Final = _LEVERS | frozenset(get_args(Deed))
 AUDIT: Final = "audit/"
 
 
@@ -23,7 +29,8 @@ AUDIT: Final = "audit/"
 class Command:
     """One command. `target` is a processor, or a run where the action is cancel; `at` is epoch milliseconds.
 
-    `value` is the concurrency of a `set`; None returns to the topology's own.
+    `value` is the concurrency of a `set` (None returns to the topology's own), and of a deed how many entries or
+    records it was about to touch; `detail` says which.
     """
 
     id: str
@@ -33,6 +40,7 @@ class Command:
     at: int
     reason: str = ""
     value: int | None = None
+    detail: str = ""
 
     @property
     def key(self) -> str:
@@ -42,20 +50,21 @@ class Command:
         return f"processor/{self.target}/{'concurrency' if self.action == 'set' else 'paused'}"
 
     def records(self, topic: str) -> tuple[Outgoing, Outgoing]:
-        """What is written: the state, then the line of the audit."""
+        """What is written of a lever: the state, then the line of the audit."""
+        line = self.line(topic)
+        return Outgoing(topic, self.key.encode(), line.value, partition=0), line
+
+    def line(self, topic: str) -> Outgoing:
+        """The line of the audit."""
         value = json.dumps({"v": VERSION, **asdict(self)}, ensure_ascii=False).encode()
-        audit = f"{AUDIT}{self.at:013d}/{self.id}"
-        return (
-            Outgoing(topic, self.key.encode(), value, partition=0),
-            Outgoing(topic, audit.encode(), value, partition=0),
-        )
+        return Outgoing(topic, f"{AUDIT}{self.at:013d}/{self.id}".encode(), value, partition=0)
 
 
 def read_command(record: Record) -> Command | None:
     """The command in a record; None for a tombstone and for what is none, or of another version."""
     try:
         found: Mapping[str, Any] = json.loads(record.value or b"null")
-        if found["v"] != VERSION or found["action"] not in ("pause", "resume", "set", "cancel"):
+        if found["v"] != VERSION or found["action"] not in _ACTIONS:
             return None
         value = found.get("value")
         return Command(
@@ -66,6 +75,7 @@ def read_command(record: Record) -> Command | None:
             int(found["at"]),
             str(found.get("reason", "")),
             None if value is None else int(value),
+            str(found.get("detail", "")),
         )
     except (ValueError, KeyError, TypeError):
         return None
@@ -88,6 +98,9 @@ class ControlState:
         key = (record.key or b"").decode(errors="replace")
         if key.startswith(AUDIT):
             self.audit.append(command)
+            return None
+        if command.action not in _LEVERS:
+            self.unreadable += 1
             return None
         known = self.holds.get(command.key)
         self.holds[command.key] = command

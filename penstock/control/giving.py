@@ -1,4 +1,4 @@
-"""Gives a command: looks first whether it is already so, and returns when the broker has it. Reads state and audit."""
+"""Gives a command, unless it is already so; it holds when the broker has it. Reads state and audit, notes deeds."""
 
 from __future__ import annotations
 
@@ -63,6 +63,21 @@ async def give(topology: Topology, broker: Broker, command: Command) -> Given:
     finally:
         await producer.close()
     return Given(command, None)
+
+
+async def note_deed(topology: Topology, broker: Broker, command: Command) -> None:
+    """Put on the audit what is about to be done to dead letters or to a topic. Raises TopicMissing, BrokerError.
+
+    It is written before the deed, so that one which breaks off is on record as well.
+    """
+    topic = control_topic(topology.name)
+    if topic not in await broker.admin().topics([topic]):
+        raise TopicMissing(f"there is no control topic {topic}", "`penstock apply` creates it")
+    producer = broker.producer("penstock-control")
+    try:
+        await producer.send(command.line(topic))
+    finally:
+        await producer.close()
 
 
 def _forgotten(state: ControlState, topic: str, now: int) -> list[Outgoing]:

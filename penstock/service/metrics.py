@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from penstock.engine.counters import Counters, Histogram
+from penstock.engine.outcome import Reason
 from penstock.service.snapshot import Snapshot, SourceSnapshot
 
 GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
@@ -71,6 +72,9 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     ),
     "penstock_disturbances": ("Passing troubles reported by the client.", lambda s: s.counters.disturbances),
 }
+
+# From the start at 0: a rule asks for an increase, and a series that begins above 0 has none.
+OUTCOMES: Final = ("done", "retried", "deferred", "dead_lettered", "skipped")
 
 SOURCE_GAUGES: Final[dict[str, tuple[str, Callable[[SourceSnapshot], float]]]] = {
     "penstock_source_owner": ("1 while the source runs in this process, 0 on stand-by.", lambda s: int(s.owner)),
@@ -166,15 +170,16 @@ class WorkerCollector:
     def _labelled(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily
 
-        runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
-        outcomes = Counter(snapshot.counters.outcomes)
+        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        outcomes.update(snapshot.counters.outcomes)
         outcomes["done"] += snapshot.counters.done  # counted apart where nothing was emitted
+        runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
         for outcome, count in outcomes.items():
             runs.add_metric([*values, outcome], count)
         yield runs
         yield self._breakers(snapshot, names, values)
         letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])
-        for reason, count in snapshot.counters.dead_letters.items():
+        for reason, count in (dict.fromkeys(get_args(Reason), 0) | snapshot.counters.dead_letters).items():
             letters.add_metric([*values, reason], count)
         yield letters
         yield from self._used(snapshot.counters, names, values)

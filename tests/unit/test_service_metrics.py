@@ -102,3 +102,11 @@ def test_breakers_and_what_they_stop_can_be_seen():
 
 def test_what_is_told_is_what_groups_and_top_read():
     assert scrape._gauges([text_of(Counters())]) == scrape.Gauges(1, 4.0, ("openai open",))
+
+
+def test_outcomes_and_reasons_are_there_before_the_first_of_them():
+    """A rule asks for an increase, and a series that begins above 0 has none."""
+    found = scraped(Counters())
+
+    assert found['penstock_dead_letters_total{group="desk.triage",processor="triage",reason="exhausted"}'] == 0
+    assert found['penstock_runs_total{group="desk.triage",outcome="done",processor="triage"}'] == 0

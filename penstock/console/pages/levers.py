@@ -9,22 +9,23 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from penstock.console.desk import Desk, NotThere
-from penstock.console.forms import fields_of, number
+from penstock.console.forms import fields_of, number, operator
 from penstock.console.render import Pages
-from penstock.control.commands import Action, Command
+from penstock.control.commands import Command, Lever
 from penstock.control.giving import give, read_control
 
 
 def routes(desk: Desk, pages: Pages) -> list[Route]:
     """The POSTs of processors and runs, and `/audit`."""
 
-    async def told(request: Request, action: Action, target: str, back: str) -> Response:
+    async def told(request: Request, action: Lever, target: str, back: str) -> Response:
         form = await fields_of(request, desk.access)
         value = number(form.get("concurrency", ""), what="a whole number") if action == "set" else None
-        who = form.get("by", "").strip() or f"console@{request.client.host if request.client else 'unknown'}"
         at = round(desk.clock.now() * 1000)
         concurrency = int(value) if value else None
-        command = Command(str(uuid.uuid4()), action, target, who, at, form.get("reason", ""), concurrency)
+        command = Command(
+            str(uuid.uuid4()), action, target, operator(request, form), at, form.get("reason", ""), concurrency
+        )
         await give(desk.topology, desk.broker, command)
         return RedirectResponse(back, 303)
 

@@ -13,9 +13,12 @@ from starlette.routing import Route
 
 from penstock.console.deeds import Deed, Deeds
 from penstock.console.desk import Desk, NotThere
-from penstock.console.forms import fields_of, number
+from penstock.console.forms import fields_of, number, operator
 from penstock.console.pages.letters import position_asked
 from penstock.console.render import Pages, pretty
+from penstock.control.commands import Command
+from penstock.control.commands import Deed as Action
+from penstock.control.giving import note_deed
 from penstock.dead_letter import discard as discarding
 from penstock.dead_letter import replay as replaying
 from penstock.dead_letter.canary import replay_carefully
@@ -23,6 +26,7 @@ from penstock.dead_letter.entries import Filters, declared_types, look
 from penstock.dead_letter.mending import replay_mended
 from penstock.dead_letter.selection import Selection, select
 from penstock.dead_letter.settling import Result
+from penstock.errors import TopicMissing
 from penstock.record import parse_position
 
 _CHOSEN = ("fingerprint", "reason", "position", "limit")
@@ -60,7 +64,7 @@ class _Ways:
             return self._plan(request, "replay", form, plan.selection, workers=plan.workers)
 
         async def act(deed: Deed) -> str:
-            replay_id = str(uuid.uuid4())
+            replay_id = await self._noted(deed, request, "replay", form, plan.count)
             if canary is None:
                 done = await replaying.replay(
                     desk.broker, plan, replay_id=replay_id, rate=rate, progress=deed.advance, clock=desk.clock
@@ -90,7 +94,8 @@ class _Ways:
             return self._plan(request, "discard", form, chosen, workers=1)
 
         async def act(deed: Deed) -> str:
-            done = await discarding.discard(desk.broker, chosen, replay_id=str(uuid.uuid4()), progress=deed.advance)
+            replay_id = await self._noted(deed, request, "discard", form, chosen.count)
+            done = await discarding.discard(desk.broker, chosen, replay_id=replay_id, progress=deed.advance)
             return _said("discarded", done)
 
         command = self._command("discard", request, form)
@@ -117,9 +122,10 @@ class _Ways:
             )
 
         async def act(deed: Deed) -> str:
-            done = await replay_mended(
-                desk.broker, desk.codec, letter, data, replay_id=str(uuid.uuid4()), clock=desk.clock
+            replay_id = await self._noted(
+                deed, request, "replay", {**form, "position": str(at), "with": "other data"}, 1
             )
+            done = await replay_mended(desk.broker, desk.codec, letter, data, replay_id=replay_id, clock=desk.clock)
             deed.advance(done.tally.written)
             return _said("replayed with other data", done)
 
@@ -150,6 +156,19 @@ class _Ways:
     ) -> Response:
         deed = self._deeds.begin(what, total, command, f"/letters/{request.path_params['processor']}", act)
         return RedirectResponse(f"/deeds/{deed.id}", 303)
+
+    async def _noted(self, deed: Deed, request: Request, action: Action, form: Mapping[str, str], count: int) -> str:
+        """Put on the audit what is about to be done; returns the id it is done under."""
+        desk, replay_id = self._desk, str(uuid.uuid4())
+        said = {name: form[name] for name in (*_FIELDS, "with") if form.get(name)} | {"replay id": replay_id}
+        detail = ", ".join(f"{name} {value}" for name, value in said.items())
+        target, at = request.path_params["processor"], round(desk.clock.now() * 1000)
+        command = Command(str(uuid.uuid4()), action, target, operator(request, form), at, "", count, detail)
+        try:
+            await note_deed(desk.topology, desk.broker, command)
+        except TopicMissing as error:
+            deed.remark = f"this is not on the audit: {error.message}; {error.hint}"
+        return replay_id
 
     def _command(self, verb: str, request: Request, form: Mapping[str, str]) -> str:
         asked = {name: form.get(name) for name in _FIELDS}
