@@ -1,7 +1,8 @@
 """A schema registry: which number a schema has there, and the schema behind a number. Answers are kept for good.
 
-Confluent's API, by Confluent's own client. Subjects are named by the registry's strategies. Asking blocks, for two
-seconds at most; a registry that did not answer is left alone for a while, so that its outage slows nothing down.
+Confluent's API, by Confluent's own client. Subjects are named by the registry's strategies. Asking blocks, where an
+event waits for two seconds at most; a registry that did not answer is left alone for a while, so that its outage slows
+nothing down.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any, Final
 
 from penstock.errors import MissingExtra, PenstockError, UnknownSchema
 from penstock.schema.formats import Schema, parse_text
+from penstock.topology.kafka_secrets import revealed
 from penstock.topology.model import SchemaRegistry
 
-TIMEOUT: Final = 2.0  # seconds of one question
+TIMEOUT: Final = 2.0  # seconds of one question that an event waits for
+PATIENT: Final = 20.0  # seconds of one that a person waits for (plan, apply, schemas); a registry may have just begun
 PAUSE: Final = 5.0  # seconds before the same question, or a silent registry, is asked again
 _GONE: Final = 404
 
@@ -65,13 +68,16 @@ class Registry:
         """The schema with this GUID. Raises UnknownSchema, whose `fetch` asks the registry for it."""
         return self._schemas.get(guid) or self._missing(guid, lambda client: client.get_schema_by_guid(guid))
 
-    def ask(self, question: Callable[[Any], Any]) -> Any:
-        """The answer of the registry's client to anything else. Blocks; raises RegistryAway where there is none."""
+    def ask(self, question: Callable[[Any], Any], timeout: float = PATIENT) -> Any:
+        """The answer of the registry's client. Blocks, `timeout` seconds at most where the settings name none.
+
+        Raises RegistryAway where there is none.
+        """
         _load()
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            with self._client() as client:
+            with self._client(timeout) as client:
                 return question(client)
         except SchemaRegistryError as error:
             if error.http_status_code >= 500:
@@ -112,17 +118,22 @@ class Registry:
 
         return Stated(schema.text, schema.language)
 
-    def _client(self) -> contextlib.AbstractContextManager[Any]:
+    def _client(self, timeout: float) -> contextlib.AbstractContextManager[Any]:
         """Confluent's client, for one question: there are few, and no socket is left open or taken over a fork."""
         if self._given is not None:
             return contextlib.nullcontext(self._given)
         from confluent_kafka.schema_registry import SchemaRegistryClient
 
         section = self.section
-        settings: dict[str, Any] = {"timeout": TIMEOUT, "max.retries": 0, **section.settings, "url": section.url}
+        settings: dict[str, Any] = {
+            "max.retries": 0,
+            **revealed(section.settings),
+            "url": section.url,
+        }
         if section.username and section.password:
             settings["basic.auth.user.info"] = f"{section.username}:{section.password.reveal()}"
         try:
+            settings["timeout"] = float(settings.get("timeout", timeout))
             found: contextlib.AbstractContextManager[Any] = SchemaRegistryClient(settings)
         except (ValueError, TypeError, OSError) as error:
             raise PenstockError(f"schema_registry cannot be used: {error}", "look at its settings") from None
@@ -153,7 +164,7 @@ class Registry:
         from confluent_kafka.schema_registry.error import SchemaRegistryError
 
         try:
-            return self.ask(question)
+            return self.ask(question, TIMEOUT)
         except RegistryAway as away:
             self._silent_until = self._now() + PAUSE
             raise UnknownSchema(away.message, away.hint) from away

@@ -62,13 +62,17 @@ class SourceCase:
 
 @dataclass(frozen=True, kw_only=True)
 class SinkCase:
-    """A sink and the outside it writes to; `held` reads the numbers of the events that stand there, repeats too."""
+    """A sink and the outside it writes to; `held` reads the numbers of the events that stand there, repeats too.
+
+    `marks` reads, in the same order, what the outside tells a repeat by (an id), where it does not write over.
+    """
 
     topology: Topology
     connector: str
     event: Callable[[int], Any]  # the data of the n-th event
     count: int
     held: Callable[[], Awaitable[Sequence[int]]]
+    marks: Callable[[], Awaitable[Sequence[Hashable]]] | None = None
     begin: Callable[[], Awaitable[None]] = _nothing
     cut: Callable[[], Awaitable[None]] = _nothing
     kills: int = 3
@@ -281,5 +285,7 @@ async def _sink_run(case: SinkCase, clock: Clock, seed: int, verdict: Verdict, l
             await asyncio.sleep(case.look)
     held = await case.held()
     await app.stop(worker)
+    if case.marks is not None:
+        verdict.unrecognised += len(set(await case.marks())) - case.count
     verdict.lost += case.count - len(set(held))
     verdict.duplicates += len(held) - len(set(held))

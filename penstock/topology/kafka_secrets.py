@@ -1,8 +1,12 @@
-"""Which of Kafka's client settings are secrets, and a map of settings that does not show them."""
+"""Which settings of the clients (Kafka's, the schema registry's) are secrets, and a map that does not show them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
+
+from penstock.secret import Secret
 
 SECRETS: Final = frozenset(
     {
@@ -13,6 +17,9 @@ SECRETS: Final = frozenset(
         "ssl.key.password",
         "ssl.key.pem",
         "ssl.keystore.password",
+        "basic.auth.user.info",
+        "bearer.auth.token",
+        "bearer.auth.client.secret",
     }
 )
 FILE: Final = "file:"  # in front of a path: the secret is what the file holds
@@ -23,3 +30,12 @@ class KafkaSettings(dict[str, str]):
 
     def __repr__(self) -> str:
         return repr({name: "***" if name in SECRETS else value for name, value in self.items()})
+
+
+def revealed(settings: Mapping[str, str]) -> KafkaSettings:
+    """The settings with each `file:` secret read. Raises PenstockError for a file it cannot read."""
+    found = KafkaSettings(settings)
+    for name in SECRETS & settings.keys():
+        if settings[name].startswith(FILE):
+            found[name] = Secret(file=Path(settings[name].removeprefix(FILE))).reveal()
+    return found

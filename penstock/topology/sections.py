@@ -64,7 +64,6 @@ class Sections:
         sinks = {name: processor_of(one) for name, one in connectors.items() if isinstance(one, SinkOptions)}
         return dataclasses.replace(
             found,
-            kafka=KafkaSettings(found.kafka),
             processors={**sinks, **processors},
             connectors=connectors,
             path=path,
@@ -184,7 +183,8 @@ class Sections:
         return self._map_of(path, node, lambda value, inner: self._scalar(option, value, inner))
 
     def _settings(self, option: Option, node: Node, path: _Path, _inherited: Any) -> Any:
-        return self._map_of(path, node, lambda value, inner: self._setting(option, value, inner))
+        found = self._map_of(path, node, lambda value, inner: self._setting(option, value, inner))
+        return KafkaSettings(found) if isinstance(found, dict) else found
 
     def _setting(self, option: Option, node: Node, path: _Path) -> Any:
         if isinstance(node, MapNode) and node.entries:
@@ -192,12 +192,13 @@ class Sections:
             return self._report(node.mark, path, "must be one value, not a map", hint)
         if isinstance(node, ListNode):
             return self._report(node.mark, path, "must be one value, not a list", "write one text: a,b")
-        if path[0] == "kafka" and path[-1] in SECRETS and isinstance(node, ScalarNode) and not node.unread:
-            return self._kafka_secret(node, path)
+        ours = path[0] in {"kafka", "schema_registry"} and path[-1] in SECRETS
+        if ours and isinstance(node, ScalarNode) and not node.unread:
+            return self._client_secret(node, path)
         return self._scalar(option, node, path)
 
-    def _kafka_secret(self, node: ScalarNode, path: _Path) -> Any:
-        """A password among the client's settings: from the environment, or the file that the keeper will read."""
+    def _client_secret(self, node: ScalarNode, path: _Path) -> Any:
+        """A password among a client's settings: from the environment, or the file that is read when it connects."""
         if node.text.startswith(FILE):
             return f"{FILE}{self._directory / node.text.removeprefix(FILE).strip()}"
         if not node.replaced:

@@ -174,7 +174,7 @@ def postgres_outbox(folder: Path, dsn: str) -> SourceCase:
         which=lambda event: event.data["n"],
         replicas=2,
         virtual=False,
-        steps=80,
+        steps=25,
         patience=30,
     )
 
@@ -200,8 +200,9 @@ def postgres_sink(folder: Path, dsn: str) -> SinkCase:
         held=held,
         begin=begin,
         cut=cut,
+        kills=2,  # after a third death over the same records, one that runs alone is taken for the killer
         virtual=False,
         patience=30,
         look=0.1,
-        steps=25,
+        steps=90,
     )

@@ -1,6 +1,7 @@
 """Every connector, killed at any of its awaits, beside the real server: nothing lost, repeats recognised."""
 
 import connector_cases as cases
+import http_sink_case
 import pytest
 
 from penstock.testing.connector_kit import trial
@@ -37,3 +38,8 @@ def test_parquet_files(tmp_path, absent):
     if not __import__("importlib.util").util.find_spec("pyarrow"):
         absent("the extra `parquet` is not installed")
     assert nothing_is_lost(cases.file_sink(tmp_path, "parquet")).duplicates == 0
+
+
+def test_http_sink(tmp_path):
+    with http_sink_case.receiver() as ledger:
+        nothing_is_lost(http_sink_case.http_sink(tmp_path, ledger))

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.broker.kafka.settings import revealed
 from penstock.errors import PenstockError, TopologyError
-from penstock.topology.kafka_secrets import SECRETS
+from penstock.topology.kafka_secrets import SECRETS, revealed
 from penstock.topology.reader import read_text
 
 TEXT = "version: 1\nname: a\nkafka:\n  bootstrap.servers: b:1\n  sasl.username: app\n  {}: {}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import pytest
@@ -19,7 +19,8 @@ from penstock.record import Record
 from penstock.schema import avro
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener
-from penstock.schema.registry import PAUSE, Registry
+from penstock.schema.registry import PATIENT, PAUSE, TIMEOUT, Registry
+from penstock.topology.kafka_secrets import revealed
 from penstock.topology.model import SchemaRegistry, Topic, Topology
 from penstock.topology.reader import read_text
 
@@ -175,3 +176,42 @@ def test_a_password_is_a_reference_and_never_part_of_the_address(tmp_path: Path)
         read_text(text, tmp_path / "t.yaml", {})
     assert "carries credentials" in str(caught.value)
     assert "must not stand in this file" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["basic.auth.user.info", "bearer.auth.token", "bearer.auth.client.secret"])
+def test_a_secret_among_the_registrys_settings_is_a_reference_too(tmp_path: Path, name: str) -> None:
+    text = f"version: 1\nname: a\nschema_registry:\n  url: http://r\n  settings:\n    {name}: %s\n"
+    with pytest.raises(TopologyError, match=r"t\.yaml:6:.*must not stand in this file") as caught:
+        read_text(text % "u:hunter2", tmp_path / "t.yaml", {})
+    assert "hunter2" not in str(caught.value)
+    section = read_text(text % "${SECRET}", tmp_path / "t.yaml", {"SECRET": "u:hunter2"}).schema_registry
+    assert section is not None
+    assert section.settings[name] == "u:hunter2"
+    assert "hunter2" not in repr(section)
+    section = read_text(text % "file:secret", tmp_path / "t.yaml", {}).schema_registry
+    (tmp_path / "secret").write_text("u:hunter2\n")
+    assert section is not None
+    assert revealed(section.settings)[name] == "u:hunter2"
+
+
+def test_an_event_waits_two_seconds_for_an_answer_and_a_person_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    class Slow(Client):
+        def __init__(self, settings: dict[str, Any]) -> None:
+            super().__init__()
+            asked.append(settings["timeout"])
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+    monkeypatch.setattr("confluent_kafka.schema_registry.SchemaRegistryClient", Slow)
+    schema = avro.parse("order", json.dumps(OLD).encode())
+    for section in (SchemaRegistry(url="http://r"), SchemaRegistry(url="http://r", settings={"timeout": "7"})):
+        registry = Registry(section)
+        registry.ask_known(lambda _: None)
+        assert registry.id_of("orders", schema) == 8
+    assert asked == [PATIENT, TIMEOUT, 7.0, 7.0]

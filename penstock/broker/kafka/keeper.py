@@ -12,7 +12,8 @@ from penstock.broker.contract import GroupSettings
 from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.member import KafkaMember
 from penstock.broker.kafka.producer import KafkaProducer
-from penstock.broker.kafka.settings import client_settings, revealed
+from penstock.broker.kafka.settings import client_settings
+from penstock.topology.kafka_secrets import revealed
 
 if TYPE_CHECKING:
     from penstock.broker.kafka.admin import KafkaAdmin

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from penstock.broker.contract import GroupSettings
 from penstock.errors import BrokerError
-from penstock.secret import Secret
-from penstock.topology.kafka_secrets import FILE, SECRETS, KafkaSettings
+from penstock.topology.kafka_secrets import revealed
 
 LOGGER: Final = "penstock.kafka"
 OWN_SEAT: Final = "/own"  # what the client id of a worker's second seat in its group ends with: see member.py
@@ -62,15 +60,6 @@ _PRODUCER_DEFAULTS: Final = {
     "message.max.bytes": "100000000",  # the topic decides what is too large; brokers hang up at 104857600 by default
     "topic.metadata.propagation.max.ms": "5000",  # how long a topic that does not exist keeps a record waiting
 }
-
-
-def revealed(settings: Mapping[str, str]) -> KafkaSettings:
-    """The settings with each `file:` secret read. Raises PenstockError for a file it cannot read."""
-    found = KafkaSettings(settings)
-    for name in SECRETS & settings.keys():
-        if settings[name].startswith(FILE):
-            found[name] = Secret(file=Path(settings[name].removeprefix(FILE))).reveal()
-    return found
 
 
 def client_settings(settings: Mapping[str, str], client_id: str = "") -> dict[str, Any]:
@@ -148,9 +137,9 @@ def aiokafka_settings(settings: Mapping[str, str], client_id: str = "") -> dict[
 def _sasl(settings: Mapping[str, str]) -> dict[str, Any]:
     mechanism = _setting(settings, "sasl.mechanism", "GSSAPI").upper()
     if mechanism == "OAUTHBEARER":
-        raise BrokerError(
-            "OAUTHBEARER cannot be used for live tails", "give this client SCRAM or mTLS credentials of its own"
-        )
+        from penstock.broker.kafka.oauth import token_provider
+
+        return {"sasl_mechanism": mechanism, "sasl_oauth_token_provider": token_provider(settings)}
     found = {"sasl_mechanism": mechanism}
     if mechanism == "GSSAPI":
         found["sasl_kerberos_service_name"] = settings.get("sasl.kerberos.service.name", "kafka")

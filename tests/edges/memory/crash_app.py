@@ -1,0 +1,84 @@
+"""What the crash play of memories runs: an app that talks, and the server of each backend."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+EDGES = str(Path(__file__).parents[1])
+BACKENDS = {
+    "sqlite": "{ type: sqlite }",
+    "redis": "{ type: redis, url: '${MEMORY_URL}' }",
+    "postgres": "{ type: postgres, url: '${MEMORY_URL}' }",
+    "qdrant": "{ type: qdrant, ledger: ledger }\n  ledger: { type: sqlite }",
+    "chroma": "{ type: chroma, url: '${MEMORY_URL}', ledger: ledger }\n  ledger: { type: sqlite }",
+}
+APP = """version: 1
+name: {name}
+kafka: {{ bootstrap.servers: "{bootstrap}" }}
+topics:
+  {name}.said: {{ partitions: 12, type: said }}
+  {name}.answered: {{ partitions: 12, type: answered }}
+processors:
+  talk:
+    handler: talk:talk
+    topics: [{name}.said]
+    output: {name}.answered
+    memory: main
+    concurrency: 60
+    failover: 6s
+    retry: {{ preserve_order: true, max_attempts: 20, backoff: {{ initial: 1s, multiplier: 1, max: 1s }} }}
+memory:
+  main: {memory}
+"""
+HANDLER = '''
+"""Answers a turn after a while, as a model would."""
+import asyncio, json, os, random
+async def talk(event, ctx):
+    turns = await ctx.memory.history()
+    await asyncio.sleep(random.uniform(0.05, 0.5))
+    await ctx.memory.append({"turn": event.data["turn"], "before": len(turns)})
+    await ctx.memory.remember("turn {} of {}".format(event.data["turn"], event.key))
+    file = os.open(os.environ["CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, json.dumps([event.key, event.data["turn"]]).encode() + b"\\n")
+    os.close(file)
+    return {"turn": event.data["turn"], "words": random.random()}
+'''
+
+
+def missing(backend: str) -> str:
+    """What this backend needs and is not here; '' where it can be played."""
+    needed = {"sqlite": "apsw", "redis": "redis", "postgres": "psycopg_pool", "qdrant": "qdrant_client"}
+    module = needed.get(backend, "chromadb")
+    if importlib.util.find_spec(module) is None:
+        return f"there is no module {module!r}: pip install 'penstock[{backend}]'"
+    made = _servers(Path()).get(backend)
+    return made().missing() if made else ""
+
+
+def _servers(folder: Path) -> dict[str, Callable[[], Any]]:
+    if EDGES not in sys.path:
+        sys.path.insert(0, EDGES)
+    from chroma_server import ChromaServer
+    from pgvector_server import PgvectorServer
+    from redis_server import RedisServer
+
+    return {"redis": lambda: RedisServer(folder), "postgres": PgvectorServer, "chroma": lambda: ChromaServer(folder)}
+
+
+@contextmanager
+def server(backend: str, folder: Path) -> Iterator[str]:
+    """The URL of the backend's server; '' for one that has none."""
+    servers = _servers(folder)
+    if backend not in servers:
+        yield ""
+        return
+    started = servers[backend]()
+    try:
+        yield started.start()
+    finally:
+        started.stop()

@@ -1,0 +1,197 @@
+"""One backend's conversations on a real Kafka while its workers are killed by a seed, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from penstock import AsyncPublisher
+from penstock.deploy.apply import apply
+from penstock.deploy.observe import make_plan
+from penstock.memory.embedding import hashed
+from penstock.memory.opening import backend_of
+from penstock.service.runtime import broker_for
+from penstock.topology.model import Topology
+from penstock.topology.reader import read
+from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, server
+
+WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
+PATIENCE = 240.0  # seconds from the last kill on
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of one backend."""
+
+    backend: str
+    conversations: int
+    turns: int
+    kills: int
+    whole: int  # conversations whose history and notes are exactly what they should be
+    finished_calls: int  # calls of the handler that came to their end, as a model would bill them
+    answered: int  # events that have an answer
+    second_answers: int  # events that were answered in two different ways
+    seconds: float
+
+    def row(self) -> str:
+        sent = self.conversations * self.turns
+        return (
+            f"| `{self.backend}` | {sent:,} | {self.kills} | {self.whole:,} of {self.conversations:,} "
+            f"| {self.finished_calls - sent} | {sent - self.answered} | {self.second_answers} | {self.seconds:.0f} s |"
+        )
+
+    @property
+    def holds(self) -> bool:
+        return (self.whole, self.answered, self.second_answers) == (
+            self.conversations,
+            self.conversations * self.turns,
+            0,
+        )
+
+
+class Play:
+    """One backend, one topology, and its workers."""
+
+    def __init__(self, backend: str, bootstrap: str, url: str, folder: Path, seed: int) -> None:
+        self.backend = backend
+        self.chance = random.Random(seed)
+        self.folder = folder
+        self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(folder / "calls.jsonl")}
+        name = f"memory-{uuid.uuid4().hex[:8]}"
+        (folder / "talk.py").write_text(HANDLER)
+        text = APP.format(name=name, bootstrap=bootstrap, memory=BACKENDS[backend])
+        (folder / "topology.yaml").write_text(text)
+        self.topology: Topology = read(folder / "topology.yaml", self.environ)
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.kills = 0
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "penstock", "run", "talk", "-f", str(self.folder / "topology.yaml")]
+        with (self.folder / "workers.log").open("ab") as log:
+            self.workers.append(subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log))
+
+    def kill_one(self) -> None:
+        victim = self.workers.pop(self.chance.randrange(len(self.workers)))
+        victim.send_signal(signal.SIGKILL)
+        victim.wait()
+        self.kills += 1
+        self.start()
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+
+    async def play(self, conversations: int, turns: int, kills: int) -> Outcome:
+        began = time.monotonic()
+        broker = broker_for(self.topology)
+        try:
+            await apply(await make_plan(self.topology, broker.admin()), broker.admin(), lambda _step: None)
+            for _ in range(WORKERS.get(self.backend, 3)):
+                self.start()
+            said = f"{self.topology.name}.said"
+            async with AsyncPublisher(self.topology) as publisher:
+                for turn in range(turns):
+                    sends = (publisher.send(said, {"turn": turn}, key=f"c{number}") for number in range(conversations))
+                    await asyncio.gather(*sends)
+            await self._killed_on_its_way(broker, conversations * turns, kills)
+            self.end()  # a folder is one process's: what looks at the outcome wants it
+            return await self._outcome(conversations, turns, time.monotonic() - began)
+        finally:
+            self.end()
+            await broker.close()
+
+    async def _killed_on_its_way(self, broker: object, calls: int, kills: int) -> None:
+        """Until all is done or patience ends; one worker is killed each time another share of the calls has ended."""
+        end = time.monotonic() + PATIENCE
+        while not await self._done(broker) and time.monotonic() < end:
+            if self.kills < kills and self._calls() >= calls * (self.kills + 1) // (kills + 1):
+                self.kill_one()
+                end = time.monotonic() + PATIENCE
+            await asyncio.sleep(0.1)
+
+    def _calls(self) -> int:
+        """Calls of the handler that have come to their end."""
+        try:
+            return (self.folder / "calls.jsonl").read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return 0
+
+    async def _done(self, broker: object) -> bool:
+        from penstock.deploy.status import groups
+
+        (found,) = await groups(self.topology, broker)  # type: ignore[arg-type]
+        return found.started and found.backlog == 0
+
+    async def _outcome(self, conversations: int, turns: int, seconds: float) -> Outcome:
+        backend = backend_of(self.topology.memory["main"], self.topology)
+        await backend.open()
+        whole = 0
+        for scope in await backend.scopes():
+            kept = [orjson.loads(turn.body) for turn in await backend.turns(scope, limit=turns * 3)][::-1]
+            noted = await backend.nearest(scope, hashed(["turn"])[0], turns * 3)
+            whole += kept == [{"turn": turn, "before": turn} for turn in range(turns)] and sorted(
+                note.text for note in noted
+            ) == sorted(f"turn {turn} of {scope.conversation}" for turn in range(turns))
+        await backend.close()
+        answers = _answers(self.topology)
+        return Outcome(
+            backend=self.backend,
+            conversations=conversations,
+            turns=turns,
+            kills=self.kills,
+            whole=whole,
+            finished_calls=self._calls(),
+            answered=len(answers),
+            second_answers=sum(len(said) > 1 for said in answers.values()),
+            seconds=seconds,
+        )
+
+
+def _answers(topology: Topology) -> dict[bytes, set[bytes]]:
+    """What was published, by the id of the event it answers."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    topic = f"{topology.name}.answered"
+    consumer = Consumer({**topology.kafka, "group.id": "look", "enable.auto.commit": False})
+    found: dict[bytes, set[bytes]] = {}
+    try:
+        for partition in range(12):
+            place = TopicPartition(topic, partition, 0)
+            _, high = consumer.get_watermark_offsets(place, timeout=10)
+            consumer.assign([place])
+            seen = 0
+            while seen < high:
+                for message in consumer.consume(min(1000, high - seen), timeout=10):
+                    seen = message.offset() + 1
+                    cause = dict(message.headers() or [])["ce_causationid"]
+                    found.setdefault(cause, set()).add(message.value())
+    finally:
+        consumer.close()
+    return found
+
+
+def run(backend: str, bootstrap: str, seed: int, conversations: int, turns: int, kills: int) -> Outcome:
+    """Play one backend from beginning to end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"penstock-memory-{backend}-"))
+    with ExitStack() as stack:
+        url = stack.enter_context(server(backend, folder))
+        outcome = asyncio.run(Play(backend, bootstrap, url, folder, seed).play(conversations, turns, kills))
+    if outcome.holds:
+        shutil.rmtree(folder)
+    else:
+        print(f"{backend}: see {folder}")
+    return outcome
