@@ -43,7 +43,7 @@ def run_process(main: Coroutine[Any, Any, None]) -> int:
     Raises TopologyError and HandlerError, which the same configuration would raise again.
     """
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(main)
     except HandlerStuck as error:
         at_once(str(error))
@@ -56,7 +56,8 @@ def run_process(main: Coroutine[Any, Any, None]) -> int:
     return 0
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed; None: asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -118,11 +119,9 @@ async def shared_http() -> AsyncIterator[Callable[[], httpx.AsyncClient]]:
 
     def client() -> httpx.AsyncClient:
         if not made:
-            import httpx
+            from penstock.agents.http_client import http_client
 
-            # Few idle connections: httpx looks at all of them for each request (measured: 200 cost 30 ms of CPU each).
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-            made.append(httpx.AsyncClient(limits=limits, timeout=None))  # noqa: S113 - the run has its deadline
+            made.append(http_client())
         return made[0]
 
     try:
