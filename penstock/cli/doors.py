@@ -55,17 +55,18 @@ class Doors:
         """The same topology; where its broker is this machine's and silent, with the address of the app's own Kafka.
 
         `penstock dev` and `penstock kafka start` take another port where 9092 is not free: this finds it again.
+        A broker that the environment names is taken at its word, also where it is silent.
         """
         import dataclasses
 
-        if not (topology.directory / ".penstock" / "kafka").is_dir():
-            return topology
         from penstock.cli import local_broker
 
+        if local_broker.VARIABLE in self.environ or not (topology.directory / ".penstock" / "kafka").is_dir():
+            return topology
         found = local_broker.running(topology)
         if found is None:
             own = local_broker.passed_over(topology)
-            if own and local_broker.VARIABLE not in self.environ:
+            if own:
                 asked = topology.kafka.get("bootstrap.servers")
                 click.echo(f"note: using the Kafka at {asked}, not this app's own at {own}", err=True)
                 click.echo(f"  export {local_broker.VARIABLE}={own} uses the app's own", err=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from penstock.broker.contract import Admin, Broker
-from penstock.deploy import status
+from penstock.deploy import membership, status
 from penstock.durations import spell
 from penstock.errors import BrokerError, HandlerError, TopicMissing
 from penstock.record import TopicPartition
@@ -133,6 +133,9 @@ async def _group(topology: Topology, processor: Processor, admin: Admin) -> Chec
     )
     choice = choose(topology.kafka.get("group.protocol", ""), facts, processor.failover)
     text = f"{group.state}, {len(group.members)} members; a worker would speak {choice.protocol}: {choice.reason}"
+    if others := membership.strangers(processor, group):
+        said = f"{text} {membership.what_it_means(others)}"
+        return Check(f"group {processor.group_id}", "warning", said, membership.WHAT_TO_DO)
     return Check(f"group {processor.group_id}", "ok", text)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.broker.contract import Broker
 from penstock.clock import SystemClock
 from penstock.control.follower import following
-from penstock.deploy import status
+from penstock.deploy import membership, status
 from penstock.deploy.local_workers import announced
 from penstock.engine.assembly import build
 from penstock.engine.connector import load_options, make_source
@@ -31,6 +31,7 @@ from penstock.service import logs
 from penstock.service.ending import no_task_left
 from penstock.service.log_ends import LogEnds
 from penstock.service.metrics import SourceCollector, WorkerCollector
+from penstock.service.neighbours import watched_group
 from penstock.service.process import run_process, shared_http, stopped_by_signals, watched
 from penstock.service.snapshot import Snapshot, SourceSnapshot, snapshot_of, source_snapshot_of
 from penstock.telemetry.setup import tracing
@@ -73,7 +74,7 @@ def run_worker(topology: Topology, name: str, *, port: int | None = None, log_fo
 async def _serve(topology: Topology, processor: Processor, port: int | None) -> None:
     handler = load(topology, processor)
     broker = broker_for(topology)
-    clock, client_id, counters = SystemClock(), _client_id(processor.group_id), Counters()
+    clock, client_id, counters = SystemClock(), membership.client_id(processor), Counters()
     code = code_version(topology.directory, os.environ)
     async with (
         shared_http() as http,
@@ -97,7 +98,10 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                     wrap=wrap,
                 )
                 levers = Levers(worker.parts, worker.wake)
-                async with following(topology, processor.name, broker, levers, SystemClock()):
+                async with (
+                    following(topology, processor.name, broker, levers, SystemClock()),
+                    watched_group(processor, broker.admin()),
+                ):
                     await _run(topology, processor, worker, broker, port)
         finally:
             await broker.close()

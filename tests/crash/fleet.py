@@ -70,28 +70,29 @@ class Fleet:
         *,
         partitions: int = 4,
         kafka: Mapping[str, Any] | None = None,
+        configs: Mapping[str, Any] | None = None,
         **processor: Any,
     ) -> None:
-        """`kafka` and `processor` (underscored keys of the topology) change the app; its topics are made here."""
+        """`kafka`, `configs` (of the source) and `processor` change the app; its topics are made here."""
         self.bootstrap = bootstrap
         self.seed = seed
         self.chance = random.Random(seed)
         self.folder = folder / f"app-{seed}-{uuid.uuid4().hex[:6]}"
         shutil.copytree(APP, self.folder, ignore=shutil.ignore_patterns("__pycache__", ".penstock"))
         self.topic = f"src-{uuid.uuid4().hex[:10]}"
-        self._write(partitions, kafka or {}, processor)
+        self._write({"partitions": partitions, "configs": dict(configs or {})}, kafka or {}, processor)
         self.topology = read(self.folder / "topology.yaml", os.environ)
         self.group = self.topology.processors["work"].group_id
         self.ledger = Ledger(self.folder / "ledger.jsonl")
         self.workers: list[Worker] = []
         self._apply()
 
-    def _write(self, partitions: int, kafka: Mapping[str, Any], processor: Mapping[str, Any]) -> None:
+    def _write(self, source: Mapping[str, Any], kafka: Mapping[str, Any], processor: Mapping[str, Any]) -> None:
         path = self.folder / "topology.yaml"
         app = yaml.safe_load(path.read_text())
         app["name"] = f"crash-{uuid.uuid4().hex[:10]}"
         app["kafka"] = {"bootstrap.servers": self.bootstrap, **kafka}
-        app["topics"] = {self.topic: {**app["topics"]["src"], "partitions": partitions}}
+        app["topics"] = {self.topic: {**app["topics"]["src"], **source}}
         app["processors"]["work"].update({**processor, "topics": [self.topic]})
         path.write_text(yaml.safe_dump(app))
 
@@ -129,12 +130,13 @@ class Fleet:
         return [worker for worker in self.living if worker.pid in pids]
 
     def kill(self, *workers: Worker) -> Fault:
-        """kill -9, noted as a fault."""
-        fault = Fault(time.monotonic(), frozenset(worker.pid for worker in workers))
+        """kill -9, noted as a fault: it begins here, and on a busy machine a worker still runs until it is dead."""
+        began = time.monotonic()
         for worker in workers:
             worker.signal(signal.SIGKILL)
         for worker in workers:
             worker.ended()
+        fault = Fault(began, frozenset(worker.pid for worker in workers), until=time.monotonic())
         self.ledger.faults.append(fault)
         return fault
 

@@ -1,6 +1,7 @@
 """The README's first block, from the built wheel in an empty environment: init, dev, send, tap."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ def test_stranger_starts_from_the_wheel(installed, kafka):
         dev = subprocess.Popen([penstock, "dev"], cwd=desk, env=env, stdout=out, stderr=subprocess.STDOUT)
         try:
             _read_until(said, "hello starts")
+            env["KAFKA_BOOTSTRAP_SERVERS"] = re.search(r"Kafka at (\S+),", said.read_text())[1]
             _ok(penstock, "send", "greetings.asked", '{"name": "Ada"}', cwd=desk, env=env)
             tapped = _ok(penstock, "tap", "greetings.given", "--from", "beginning", "-n", "1", cwd=desk, env=env)
             assert "Hello, Ada!" in tapped

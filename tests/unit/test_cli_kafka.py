@@ -95,6 +95,8 @@ def test_the_apps_own_kafka_is_found_where_the_asked_one_is_silent(running, tmp_
     assert Doors().located(silent) is silent, "no Kafka of its own was ever started here"
     (tmp_path / ".penstock" / "kafka").mkdir(parents=True)
     assert Doors().located(silent).kafka == {"bootstrap.servers": "127.0.0.1:5", "linger.ms": "1"}
+    asked = Doors(environ={"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    assert asked.located(silent) is silent, "nor is one that the environment names, though it is silent"
     far = topology(tmp_path, "kafka.example.org:9092")
     assert Doors().located(far) is far, "a cluster elsewhere is never replaced"
     monkeypatch.setattr(local_broker, "_answers", lambda servers: True)
