@@ -10,6 +10,7 @@ import click
 
 from penstock.cli import doors, options
 from penstock.cli.output import say, structured, table
+from penstock.cli.watching import watch
 
 if TYPE_CHECKING:
     from penstock.deploy.local_workers import LocalWorker
@@ -30,6 +31,7 @@ def ago(seconds: float) -> str:
 @options.file
 @options.output
 @click.argument("processors", nargs=-1)
+@watch
 @click.pass_context
 def groups(ctx: click.Context, path: Path, form: str, processors: tuple[str, ...]) -> None:
     """Each consumer group: state, members, lag, true backlog, breakers, and the oldest unfinished event.
@@ -92,6 +94,7 @@ def _group_values(one: GroupStatus) -> dict[str, Any]:
 @options.file
 @options.output
 @click.option("--missing", is_flag=True, help="Only those that do not exist; exit 1 if there are any.")
+@watch
 @click.pass_context
 def topics(ctx: click.Context, path: Path, form: str, *, missing: bool) -> None:
     """Declared and derived topics: who wants them, partitions, records; and whether they are there."""
@@ -130,6 +133,7 @@ def _topic_values(one: TopicStatus) -> dict[str, Any]:
 @click.command()
 @options.file
 @options.output
+@watch
 @click.pass_context
 def ps(ctx: click.Context, path: Path, form: str) -> None:
     """Workers of this topology on this host, and the members of each group anywhere."""
