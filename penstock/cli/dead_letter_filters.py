@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 _REASONS: Final = ("exhausted", "rejected", "undecodable", "unsendable", "expired", "crashed")
-processor_option = click.option("-p", "--processor", "name", help="The processor; needed where there are several.")
+processor_option = click.option(
+    "-p", "--processor", "name", help="The processor, or a source; needed where there are several."
+)
 
 
 def filters_options(verb: Verb) -> Verb:

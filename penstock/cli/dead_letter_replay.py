@@ -131,7 +131,7 @@ async def _plan(broker: Broker, topology: Topology, name: str, filters: Filters,
         filters=filters,
         declared=declared_types(topology),
         max_replays=max_replays,
-        objection=unknown_schema(opener_of(topology, processor)),
+        objection=unknown_schema(opener_of(topology, processor.group_id)),
     )
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from penstock.dead_letter.handled import Mark
     from penstock.dead_letter.selection import Selection
     from penstock.schema.envelope import Opener
-    from penstock.topology.model import Processor, Topology
+    from penstock.topology.model import Topology
 
+NEVER_A_RECORD = "a source wrote it: it could not become an event, so there is nothing to run again"
 COLUMNS = ("POSITION", "GIVEN UP", "REASON", "TYPE", "KEY", "ERROR", "ATTEMPTS", "REPLAYS")
 
 
@@ -97,7 +98,7 @@ def details(letter: DeadLetter, marks: Sequence[Mark], opener: Opener, command: 
     """All there is to say about an entry, for programs. A value that cannot be decoded is given as base64."""
     data, problem = payload(letter, opener)
     headers = [[name, _text(value)] for name, value in letter.record.headers]
-    found = {**view(letter), "state": state(marks), "data": plain(data), "headers": headers, "replay": command}
+    found = {**view(letter), "state": state(marks), "data": plain(data), "headers": headers, "replay": command or None}
     if problem:
         found["undecodable"] = problem
         found["value_base64"] = base64.b64encode(letter.record.value or b"").decode()
@@ -128,7 +129,7 @@ def page(letter: DeadLetter, marks: Sequence[Mark], opener: Opener, command: str
     say("")
     _print_payload(letter, opener)
     say("")
-    say(f"replay it: {command}")
+    say(f"replay it: {command}" if command else NEVER_A_RECORD)
 
 
 def _print_payload(letter: DeadLetter, opener: Opener) -> None:
@@ -165,12 +166,12 @@ def selection_view(selection: Selection) -> dict[str, Any]:
     }
 
 
-def opener_of(topology: Topology, processor: Processor) -> Opener:
-    """What opens the entries of a processor."""
+def opener_of(topology: Topology, group_id: str) -> Opener:
+    """What opens the entries of a group."""
     from penstock.schema.codec import Codec
     from penstock.schema.envelope import Opener
 
-    return Opener(topology, processor.group_id, Codec(topology))
+    return Opener(topology, group_id, Codec(topology))
 
 
 def announce(deed: str, selection: Selection, form: str) -> None:

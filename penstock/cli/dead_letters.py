@@ -37,8 +37,10 @@ from penstock.cli.replaying import (
     finish,
     moment,
     processor_of,
+    writer_of,
 )
 from penstock.cli.trace_text import print_trace, trace_view
+from penstock.topology.model import Processor
 
 if TYPE_CHECKING:
     from penstock.broker.contract import Broker
@@ -71,16 +73,19 @@ def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, *, cluste
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    group = processor_of(topology, name).group_id
+    writer = writer_of(topology, name)
+    group, replayable = writer.group_id, isinstance(writer, Processor)
     filters = filters_of(group, asked)
     if clustered:
-        _list_clusters(door, topology, group, filters, form)
+        _list_clusters(door, topology, group, filters, form, replayable=replayable)
         return
     shown: list[DeadLetter] = []
     reasons: Counter[str] = Counter()
 
     async def listed(broker: Broker) -> None:
-        async for letter in list_entries(broker, group, filters=filters, declared=declared_types(topology)):
+        declared = declared_types(topology)
+        letters = list_entries(broker, group, filters=filters, declared=declared, replayable=replayable)
+        async for letter in letters:
             reasons[letter.reason] += 1
             if form != "table" or len(shown) < ROWS:
                 shown.append(letter)
@@ -96,12 +101,17 @@ def ls(ctx: click.Context, /, path: Path, form: str, name: str | None, *, cluste
     say(f"{entries(reasons.total())} of {group}" + (f": {counts(dict(reasons.most_common()))}" if reasons else ""))
 
 
-def _list_clusters(door: doors.Doors, topology: Topology, group: str, filters: Filters, form: str) -> None:
+def _list_clusters(
+    door: doors.Doors, topology: Topology, group: str, filters: Filters, form: str, *, replayable: bool
+) -> None:
     from penstock.dead_letter.clusters import clusters
     from penstock.dead_letter.entries import declared_types
 
     declared = declared_types(topology)
-    found = door.ask(topology, lambda broker: clusters(broker, group, filters=filters, declared=declared))
+    found = door.ask(
+        topology,
+        lambda broker: clusters(broker, group, filters=filters, declared=declared, replayable=replayable),
+    )
     if form != "table":
         structured([cluster_view(one) for one in found], form)
         return
@@ -124,19 +134,20 @@ def show(ctx: click.Context, position: str, path: Path, form: str, name: str | N
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    processor = processor_of(topology, name)
-    at = position_of(processor.group_id, position)
+    writer = writer_of(topology, name)
+    replayable = isinstance(writer, Processor)
+    at = position_of(writer.group_id, position)
 
     async def looked(broker: Broker) -> tuple[DeadLetter, tuple[Mark, ...], Trace | str] | None:
-        there = await look(broker, processor.group_id, at, declared_types(topology))
+        there = await look(broker, writer.group_id, at, declared_types(topology), replayable=replayable)
         return None if there is None else (*there, await _chain(broker, topology, at))
 
     found = door.ask(topology, looked)
     if found is None:
         raise PenstockError(f"there is no entry at {at}", "`penstock dlt ls` lists what waits; older ones were purged")
     letter, marks, chain = found
-    opener = opener_of(topology, processor)
-    command = replay_command(letter, processor.name, str(path))
+    opener = opener_of(topology, writer.group_id)
+    command = replay_command(letter, writer.name, str(path)) if replayable else ""
     if form == "table":
         page(letter, marks, opener, command)
         say("")
@@ -223,12 +234,12 @@ def purge(
 
     door = doors.of(ctx)
     topology = door.topology(path)
-    processor = processor_of(topology, name)
-    group = processor.group_id
-    audit = Audit(door, topology, "purge", processor.name, {})
+    writer = writer_of(topology, name)
+    group, replayable = writer.group_id, isinstance(writer, Processor)
+    audit = Audit(door, topology, "purge", writer.name, {})
 
     async def purged(broker: Broker) -> None:
-        plan = await purging.plan_purge(broker, group, before=before)
+        plan = await purging.plan_purge(broker, group, before=before, replayable=replayable)
         tell = say if form == "table" else note
         tell(f"removes {entries(plan.removed)} of {group} for good; {plan.waiting} of them still wait")
         if plan.removed:

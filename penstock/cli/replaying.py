@@ -15,6 +15,7 @@ from penstock.cli.output import console, note
 if TYPE_CHECKING:
     from penstock.dead_letter.ranges import Point
     from penstock.dead_letter.settling import Result
+    from penstock.topology.connector_options import SourceOptions
     from penstock.topology.model import Processor, Topology
 
 
@@ -40,15 +41,36 @@ def as_point(ctx: click.Context, param: click.Parameter, value: str | None) -> P
         raise click.BadParameter(str(error), ctx, param) from error
 
 
+def writer_of(topology: Topology, name: str | None) -> Processor | SourceOptions:
+    """Whose dead letters are meant: a processor, or the source of this name. A usage error otherwise."""
+    source = sources_with_letters(topology).get(name or "")
+    return processor_of(topology, name) if source is None else source
+
+
+def sources_with_letters(topology: Topology) -> dict[str, SourceOptions]:
+    """The sources that have a dead letter topic, by name."""
+    from penstock.topology.connector_options import SourceOptions
+
+    found = {name: one for name, one in topology.connectors.items() if isinstance(one, SourceOptions)}
+    return {name: one for name, one in found.items() if one.dead_letters}
+
+
 def processor_of(topology: Topology, name: str | None) -> Processor:
     """The processor of this name, or the only one. A usage error otherwise."""
+    if name in sources_with_letters(topology):
+        raise click.UsageError(
+            f"{name} is a source: what stands in its dead letter topic could not become an event, so there is nothing "
+            f"to run again. `penstock dlt show -p {name}` shows the bytes and why; mend them where they came from, and "
+            f"the source brings them; `penstock dlt purge -p {name}` removes them here"
+        )
     known = topology.processors
     if name is None and len(known) == 1:
         return next(iter(known.values()))
     if name is None:
         raise click.UsageError(f"which processor? --processor {' | '.join(known)}")
     if name not in known:
-        raise click.UsageError(f"there is no processor {name!r}; there are {', '.join(known)}")
+        there = ", ".join((*known, *sources_with_letters(topology)))
+        raise click.UsageError(f"there is no processor {name!r}; there are {there}")
     return known[name]
 
 

@@ -33,14 +33,19 @@ class Cluster:
 
 
 async def clusters(
-    broker: Broker, group_id: str, *, filters: Filters = EVERYTHING, declared: Declared = NOTHING_DECLARED
+    broker: Broker,
+    group_id: str,
+    *,
+    filters: Filters = EVERYTHING,
+    declared: Declared = NOTHING_DECLARED,
+    replayable: bool = True,
 ) -> tuple[Cluster, ...]:
     """The clusters of what waits now, the largest first. Memory grows with causes, not with entries.
 
     Raises TopicMissing where the dead letter or replay topic is missing.
     """
     found: dict[str, _Growing] = {}
-    async for letter in list_entries(broker, group_id, filters=filters, declared=declared):
+    async for letter in list_entries(broker, group_id, filters=filters, declared=declared, replayable=replayable):
         key = letter.fingerprint or UNNAMED
         if key not in found:
             found[key] = _Growing(letter)

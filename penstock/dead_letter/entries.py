@@ -90,13 +90,19 @@ def declared_types(topology: Topology) -> Declared:
 
 
 async def list_entries(
-    broker: Broker, group_id: str, *, filters: Filters = EVERYTHING, declared: Declared = NOTHING_DECLARED
+    broker: Broker,
+    group_id: str,
+    *,
+    filters: Filters = EVERYTHING,
+    declared: Declared = NOTHING_DECLARED,
+    replayable: bool = True,
 ) -> AsyncGenerator[DeadLetter, None]:
     """The entries that wait in the group's dead letter topic now, oldest first within a partition.
 
-    What was replayed or discarded is left out. Raises TopicMissing where the dead letter or replay topic is missing.
+    What was replayed or discarded is left out. `replayable` False: the group is a source's, and all of it waits.
+    Raises TopicMissing where the dead letter or replay topic is missing.
     """
-    handled = Handled(broker, group_id)
+    handled = Handled(broker, group_id, replayable=replayable)
     await handled.refresh()
     found = 0
     async with aclosing(read(broker, await stretch(broker, group_id, filters), declared)) as letters:
@@ -133,10 +139,15 @@ async def read(
 
 
 async def look(
-    broker: Broker, group_id: str, position: Position, declared: Declared = NOTHING_DECLARED
+    broker: Broker,
+    group_id: str,
+    position: Position,
+    declared: Declared = NOTHING_DECLARED,
+    *,
+    replayable: bool = True,
 ) -> tuple[DeadLetter, tuple[Mark, ...]] | None:
     """The entry at a position, and what the replay topic says of it (nothing: it waits); None where there is none."""
-    handled = Handled(broker, group_id)
+    handled = Handled(broker, group_id, replayable=replayable)
     await handled.refresh()
     found = None
     async for letter in read(broker, await stretch(broker, group_id, Filters(position=position)), declared):

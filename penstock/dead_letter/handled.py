@@ -72,9 +72,13 @@ class Mark(NamedTuple):
 
 
 class Handled:
-    """The entries of one group that need not be offered again. `refresh` before asking."""
+    """The entries of one group that need not be offered again. `refresh` before asking.
 
-    def __init__(self, broker: Broker, group_id: str) -> None:
+    `replayable` False: the group is a source's, whose dead letters were never records; it has no replay topic.
+    """
+
+    def __init__(self, broker: Broker, group_id: str, *, replayable: bool = True) -> None:
+        self._replayable = replayable
         self._replayed = Follower(broker, replay_topic(group_id))
         self._marks: dict[Position, tuple[Mark, ...]] = {}
 
@@ -85,6 +89,8 @@ class Handled:
 
     async def refresh(self) -> None:
         """Read what came to the replay topic since the last time. Raises TopicMissing."""
+        if not self._replayable:
+            return
         async for record in self._replayed.fresh():
             self.note(record.headers)
 

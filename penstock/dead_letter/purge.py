@@ -27,13 +27,13 @@ class PurgePlan:
     newest: int | None
 
 
-async def plan_purge(broker: Broker, group_id: str, *, before: Point) -> PurgePlan:
+async def plan_purge(broker: Broker, group_id: str, *, before: Point, replayable: bool = True) -> PurgePlan:
     """What `purge` would remove: the prefix before the first entry at or after a time, or before an offset.
 
     Raises TopicMissing, and PenstockError for an offset where the dead letter topic has several partitions.
     """
     admin = broker.admin()
-    handled = Handled(broker, group_id)
+    handled = Handled(broker, group_id, replayable=replayable)
     await handled.refresh()
     prefix = await between(admin, await whole(admin, dead_letter_topic(group_id)), None, before)
     removed = waiting = 0
