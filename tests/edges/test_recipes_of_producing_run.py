@@ -206,6 +206,19 @@ with connection.cursor() as cursor:
     print(cursor.fetchall())
 """
     assert inside.run(sys.executable, "-c", code).strip() == "[('orders.placed', 'django-1', 'django-1')]"
+    inside.run("penstock", "apply", "--yes", "-f", "outbox.yaml", DATABASE_URL=postgres)
+    command = [sys.executable, "-m", "penstock", "run", "outbox", "-f", "outbox.yaml"]
+    with (inside.folder / "relay.log").open("wb") as log:
+        environ = {**inside.environ, "DATABASE_URL": postgres}
+        relay = subprocess.Popen(command, cwd=inside.folder, env=environ, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 60
+            while not inside.ids("django-") and time.monotonic() < deadline and relay.poll() is None:
+                time.sleep(0.3)
+        finally:
+            relay.terminate()
+            assert relay.wait(30) == 0, (inside.folder / "relay.log").read_text()
+    assert inside.ids("django-") == ["django-1"], (inside.folder / "relay.log").read_text()
 
 
 def test_shell(app: App) -> None:
