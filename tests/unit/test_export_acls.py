@@ -43,6 +43,19 @@ def test_a_worker_reads_its_sources_and_writes_what_it_makes_and_no_more(tmp_pat
     }
 
 
+def test_a_gateway_reads_what_it_tells_of(tmp_path: Path) -> None:
+    gateway = "connectors: { door: { type: http_source, path: /o, topic: orders, reply: [bills], max_backlog: 5 } }\n"
+    found = acls(read_text(TEXT + gateway, tmp_path / "t.yaml", {}), {"worker": "User:app"})
+    more = {(acl.kind, acl.name, acl.operation, acl.pattern) for acl in found} - of(tmp_path, worker="User:app")
+    assert more == {
+        ("TOPIC", "orders", "WRITE", "LITERAL"),
+        ("TOPIC", "bills", "READ", "LITERAL"),
+        ("TOPIC", "shop.billing.dlt", "READ", "LITERAL"),
+        ("TOPIC", "shop.progress", "READ", "LITERAL"),
+        ("GROUP", "shop.billing", "DESCRIBE", "LITERAL"),
+    }
+
+
 def test_a_producer_writes_only_what_nobody_makes_here(tmp_path: Path) -> None:
     assert of(tmp_path, producer="User:web") == {("TOPIC", "orders", "WRITE", "LITERAL")}
 

@@ -104,10 +104,24 @@ def _source(topology: Topology, source: SourceOptions) -> Iterator[_Rule]:
     if source.dead_letters:
         yield from _topics([dead_letter_topic(source.group_id)], ["WRITE"], f"dead letters of {source.name}")
     if isinstance(source, HttpSourceOptions):
-        yield from _topics(source.reply, ["READ"], f"results for who asked {source.name}")
+        yield from _gateway(topology, source)
     if source.exclusive:
         yield "GROUP", source.group_id, "LITERAL", "READ", f"the group of {source.name}"
         yield from _topics([cursors_topic(topology.name)], ["READ", "WRITE"], "cursors of sources")
+
+
+def _gateway(topology: Topology, source: HttpSourceOptions) -> Iterator[_Rule]:
+    """What it reads for whoever asks what became of an event, and how much waits for the agents."""
+    groups = [processor.group_id for processor in topology.processors.values()]
+    if source.reply:
+        yield from _topics(source.reply, ["READ"], f"results for who asked {source.name}")
+        letters = [dead_letter_topic(group) for group in groups]
+        yield from _topics(letters, ["READ"], f"reasons for who asked {source.name}")
+        yield from _topics([progress_topic(topology.name)], ["READ"], f"progress for who asked {source.name}")
+        yield from _topics([source.topic], ["READ"], f"what was accepted by {source.name}")
+    if source.max_backlog is not None:
+        for group in groups:
+            yield "GROUP", group, "LITERAL", "DESCRIBE", f"the backlog that {source.name} goes by"
 
 
 def _deployer(topology: Topology) -> Iterator[_Rule]:
