@@ -91,7 +91,7 @@ async def build(
     if processor.batch is not None:
         handler = in_batches(handler, processor, clock.monotonic)
     if memory is not None:
-        handler = replace(handler, call=Remembering(handler.call, memory))
+        handler = replace(handler, call=Remembering(handler.call, memory, threaded=handler.threaded))
     if wrap is not None:
         handler = wrap(handler)
     executor = _executor(ground, handler, http or _no_http, name_all=observe is not None)

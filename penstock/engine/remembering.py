@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from penstock.contracts import ProcessorMemory, RunMemory
+from penstock.contracts import Memory, ProcessorMemory, RunMemory
 from penstock.engine.attempt import Attempt
+from penstock.engine.blocking import BlockingMemory
 from penstock.engine.handler import Call
 from penstock.errors import MemoryConflict, MemoryUnavailable
 from penstock.event import AnyEvent
@@ -27,8 +28,10 @@ AWAY: Final = 5.0  # seconds until a run is tried again whose memory is away: it
 class Remembering:
     """Stands in for the handler's `call`."""
 
-    def __init__(self, call: Call, memory: ProcessorMemory) -> None:
+    def __init__(self, call: Call, memory: ProcessorMemory, *, threaded: bool = False) -> None:
+        """`threaded`: the handler is a plain `def`, and cannot await."""
         self._call = call
+        self._threaded = threaded
         self._memory = memory
         self._conflicts: dict[str, int] = {}  # by run id; gone with the run's next other end
 
@@ -57,7 +60,7 @@ class Remembering:
             attempt.emitted = kept
             return None
         run = self._memory.begin(event, run_id)
-        attempt.memory = run.memory
+        attempt.memory = self._as_seen(run.memory)
         try:
             result = await self._call(event, attempt)
         except Exception:
@@ -71,6 +74,9 @@ class Remembering:
         attempt.take(result)
         attempt.emitted = await _certainly(run, attempt.emitted)
         return None
+
+    def _as_seen(self, memory: Memory) -> Any:
+        return BlockingMemory(memory, asyncio.get_running_loop()) if self._threaded else memory
 
 
 async def _certainly(run: RunMemory, emitted: tuple[Outgoing, ...]) -> tuple[Outgoing, ...]:

@@ -1,7 +1,7 @@
 """The supervisor: worker processes of one topology, restarted with back-off, one log stream, drained together.
 
-Groups are isolated from each other: each worker is a process of its own, and a crash loop in one waits out its
-back-off without touching the others.
+Groups are isolated from each other: each worker is a process of its own, with its own interpreter, memory ceiling and
+restart policy; a crash loop in one waits out its back-off without touching the others.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from penstock.service.ceiling import outgrown
 from penstock.topology.connector_options import ConnectorOptions
 from penstock.topology.model import Processor, Topology
+from penstock.topology.restart import Restart
 
 PARENT: Final = "PENSTOCK_SUPERVISOR"  # pid of the supervisor: a worker whose supervisor is gone drains
-_FIRST_WAIT: Final = 0.5
-_LONGEST_WAIT: Final = 30.0
-_SETTLED: Final = 30.0  # seconds of life after which a crash counts as the first again
 _EXTRA: Final = 10.0  # seconds beyond the grace before a worker that will not end is killed
 _CONSOLE_NEEDS: Final = ("jinja2", "multipart", "starlette", "uvicorn")
 USAGE: Final = 2  # a configuration that cannot run does not run the second time either
@@ -29,12 +28,14 @@ USAGE: Final = 2  # a configuration that cannot run does not run the second time
 
 @dataclass(frozen=True)
 class Child:
-    """One worker process to keep running. `grace` is its stop_grace_period in seconds."""
+    """One worker process to keep running. `grace` is its stop_grace_period in seconds, `memory_limit` in bytes."""
 
     name: str
     command: tuple[str, ...]
     grace: float
     environment: Mapping[str, str] = field(default_factory=dict)
+    memory_limit: int | None = None
+    restart: Restart = field(default_factory=Restart)
 
 
 def children_of(
@@ -59,7 +60,13 @@ def children_of(
 def _child(topology: Topology, one: Processor | ConnectorOptions, label: str, port: int, log_format: str) -> Child:
     python = str(one.python) if one.python else sys.executable
     command = (python, "-m", "penstock", "run", one.name, "-f", str(topology.path), "--port", str(port))
-    return Child(label, (*command, "--log-format", log_format), one.stop_grace_period)
+    return Child(
+        label,
+        (*command, "--log-format", log_format),
+        one.stop_grace_period,
+        memory_limit=one.memory_limit,
+        restart=one.restart,
+    )
 
 
 def console_child(topology: Topology) -> Child | None:
@@ -99,22 +106,26 @@ class Supervisor:
         return process.pid if process is not None and process.returncode is None else None
 
     async def _keep(self, child: Child) -> None:
-        wait = _FIRST_WAIT
-        loop = asyncio.get_running_loop()
+        loop, crashes = asyncio.get_running_loop(), 0
         while not self._stopping.is_set():
             started = loop.time()
             code = await self._run_once(child)
             if self._stopping.is_set():
                 return
             if code == USAGE:
-                self._say(child.name, "cannot run with this configuration; not started again")
-                self._failed.append(child.name)
+                self._leave_down(child, "cannot run with this configuration")
                 return
-            if loop.time() - started > _SETTLED:
-                wait = _FIRST_WAIT
+            crashes = 1 if loop.time() - started > child.restart.settled else crashes + 1
+            if child.restart.max_restarts is not None and crashes > child.restart.max_restarts:
+                self._leave_down(child, f"{_how_ended(code)}, for the {crashes}. time in a row")
+                return
+            wait = _wait_after(crashes, child.restart)
             self._say(child.name, f"{_how_ended(code)}; starts again in {wait:g} s")
             await self._pause(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+
+    def _leave_down(self, child: Child, why: str) -> None:
+        self._say(child.name, f"{why}; not started again")
+        self._failed.append(child.name)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -146,6 +157,7 @@ class Supervisor:
     async def _wait(self, child: Child, process: asyncio.subprocess.Process) -> int:
         ended = asyncio.ensure_future(process.wait())
         stopping = asyncio.ensure_future(self._stopping.wait())
+        ceiling = asyncio.ensure_future(self._hold_down(child, process))
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not ended.done():
@@ -153,7 +165,19 @@ class Supervisor:
             if not done:
                 self._say(child.name, f"did not end {child.grace + _EXTRA:g} s after its signal; killed")
                 process.kill()
-        return await ended
+        code = await ended
+        ceiling.cancel()
+        return code
+
+    async def _hold_down(self, child: Child, process: asyncio.subprocess.Process) -> None:
+        """Kill it when it outgrows its ceiling: no drain, so that an event that does this is found as a suspect."""
+        if child.memory_limit is None:
+            return
+        held = await outgrown(process.pid, child.memory_limit)
+        limit = child.memory_limit >> 20
+        self._say(child.name, f"holds {held >> 20} MiB of memory, its memory_limit is {limit} MiB; killed")
+        if process.returncode is None:
+            process.kill()
 
     async def _relay(self, name: str, stream: asyncio.StreamReader) -> None:
         while True:
@@ -164,6 +188,11 @@ class Supervisor:
             if not line:
                 return
             self._say(name, line.decode(errors="replace").rstrip("\n"))
+
+
+def _wait_after(crashes: int, restart: Restart) -> float:
+    """Seconds before it starts again after so many crashes in a row."""
+    return float(min(restart.initial * 2 ** min(crashes - 1, 30), max(restart.max, restart.initial)))
 
 
 def _how_ended(code: int) -> str:

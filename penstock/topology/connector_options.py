@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from penstock.topology.model import Batch, Processor, Retry
 from penstock.topology.option import option, same
+from penstock.topology.restart import Restart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class ConnectorOptions:
     replicas: int = same(Processor, "replicas", doc="Processes that `penstock up` starts.")
     stop_grace_period: float = same(Processor, "stop_grace_period")
     failover: float = same(Processor, "failover", doc="When its process dies, another has its work within this time.")
+    memory_limit: int | None = same(Processor, "memory_limit")
+    restart: Restart = same(Processor, "restart")
     python: Path | None = same(Processor, "python", doc="This connector's own interpreter.")
 
     def problems(self) -> Iterable[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from penstock.durations import Rate
 from penstock.secret import Secret
 from penstock.topology.memory_options import MemoryOptions
 from penstock.topology.option import option
+from penstock.topology.restart import Restart
 
 if TYPE_CHECKING:
     from penstock.topology.connector_options import ConnectorOptions, SinkOptions
@@ -182,6 +183,14 @@ class Processor:
         "path", "This group's own interpreter.", default=None, example=".venvs/omni/bin/python"
     )
     replicas: int = option("count", "Worker processes that `penstock up` starts.", default=1, least=0, most=1000)
+    memory_limit: int | None = option(
+        "size",
+        "Real memory of one worker process; `penstock up` kills one that outgrows it, and starts it again.",
+        default=None,
+        least=64 << 20,
+        example="512MiB",
+    )
+    restart: Restart = option("section", "After a crash, under `penstock up`.", factory=Restart, section=Restart)
     memory: str | None = option(
         "text", "The memory that ctx.memory speaks to; what it writes is committed with the run.", default=None
     )

@@ -154,3 +154,30 @@ def test_each_event_of_a_batch_has_its_own_memory(work):
         assert max(event.data for event in app.events("out")) > 1
 
     work(handler, scenario, memory="main", batch=Batch(max_records=10))
+
+
+def test_a_plain_function_has_the_same_memory_and_waits_for_it(work):
+    seen = []
+
+    def handler(event, ctx):
+        memory = ctx.memory
+        with pytest.raises(KeyError):
+            memory.retire("nothing", why="it is not there")
+        with pytest.raises(AttributeError, match="no operation 'gets'"):
+            memory.gets("n")
+        seen.append((memory.get("n", 0), memory.of_agent.get("all", 0), len(memory.history())))
+        memory.put("n", memory.get("n", 0) + 1)
+        memory.of_agent.put("all", 1)
+        memory.append({"role": "user", "content": event.data})
+        if event.data == "bad":
+            raise Reject("no")
+        return memory.at(conversation=event.key).scope.conversation == memory.scope.conversation == event.key
+
+    async def scenario(app):
+        for data in ("one", "bad", "two"):
+            await app.send("src", data, key="a")
+            await app.settled()
+        assert seen == [(0, 0, 0), (1, 1, 1), (1, 1, 1)], "what the failed attempt wrote is not there"
+        assert [event.data for event in app.events("out")] == [True, True]
+
+    work(handler, scenario, memory="main")

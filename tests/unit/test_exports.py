@@ -29,6 +29,7 @@ processors:
     concurrency: 50
     stop_grace_period: 61500ms
     replicas: 3
+    memory_limit: 512MiB
   audit:
     handler: agents:audit
     topics: [tickets.new, tickets.old]
@@ -97,6 +98,18 @@ def test_compose_waits_longer_than_a_drain_and_applies_first(export):
     assert triage["stop_grace_period"] == "77s"
     assert triage["depends_on"] == {"apply": {"condition": "service_completed_successfully"}}
     assert triage["deploy"]["replicas"] == 3
+
+
+def test_a_memory_limit_is_the_containers_and_there_is_none_where_none_is_named(export):
+    _, _, _, _, triage, audit = export("k8s", "--image", "desk:1")
+    (composed,) = export("compose", "--image", "desk:1")
+    (of_triage,) = triage["spec"]["template"]["spec"]["containers"]
+    (of_audit,) = audit["spec"]["template"]["spec"]["containers"]
+
+    assert of_triage["resources"]["limits"] == {"memory": str(512 << 20)}
+    assert "limits" not in of_audit["resources"]
+    assert composed["services"]["triage"]["mem_limit"] == 512 << 20
+    assert "mem_limit" not in composed["services"]["audit"]
 
 
 def test_asyncapi_names_topics_groups_types_and_schemas(export):

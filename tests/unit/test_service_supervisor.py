@@ -11,12 +11,15 @@ from penstock.service import supervisor as module
 from penstock.service.reload import changed, changes, stamps
 from penstock.service.supervisor import USAGE, Child, Supervisor, children_of
 from penstock.topology.model import Processor, Topology
+from penstock.topology.restart import Restart
 
 PATIENCE = 20
 
 
-def child(name, code, grace=5.0):
-    return Child(name, (sys.executable, "-u", "-c", code), grace)
+def child(name, code, grace=5.0, memory_limit=None, **restart):
+    command = (sys.executable, "-u", "-c", code)
+    policy = Restart(**{"initial": 0.01, **restart})
+    return Child(name, command, grace, memory_limit=memory_limit, restart=policy)
 
 
 DRAINS = """
@@ -69,9 +72,7 @@ def test_stop_drains_every_child():
     run(story, child("a", DRAINS), child("b", DRAINS))
 
 
-def test_killed_child_is_started_again_and_the_other_is_left_alone(monkeypatch):
-    monkeypatch.setattr(module, "_FIRST_WAIT", 0.01)
-
+def test_killed_child_is_started_again_and_the_other_is_left_alone():
     async def story(scene, running):
         await scene.until(lambda lines: {("a", "up"), ("b", "up")} <= set(lines))
         other = scene.supervisor.pid_of("b")
@@ -83,17 +84,47 @@ def test_killed_child_is_started_again_and_the_other_is_left_alone(monkeypatch):
     run(story, child("a", DRAINS), child("b", DRAINS))
 
 
-def test_back_off_doubles(monkeypatch):
-    monkeypatch.setattr(module, "_FIRST_WAIT", 0.01)
-
+def test_back_off_doubles_up_to_its_end():
     async def story(scene, running):
         def waits(lines):
             return [line.rpartition("in ")[2] for _, line in lines if "starts again" in line]
 
-        await scene.until(lambda lines: len(waits(lines)) >= 4)
-        assert waits(scene.lines)[:4] == ["0.01 s", "0.02 s", "0.04 s", "0.08 s"]
+        await scene.until(lambda lines: len(waits(lines)) >= 5)
+        assert waits(scene.lines)[:5] == ["0.01 s", "0.02 s", "0.04 s", "0.05 s", "0.05 s"]
 
-    run(story, child("a", "raise SystemExit(1)"))
+    run(story, child("a", "raise SystemExit(1)", max=0.05))
+
+
+def test_child_that_crashes_too_often_in_a_row_is_left_down_and_the_other_goes_on():
+    async def story(scene, running):
+        await scene.until(
+            lambda lines: ("a", "ended with code 1, for the 3. time in a row; not started again") in lines
+        )
+        assert scene.supervisor.pid_of("b")
+        scene.supervisor.stop()
+        assert await asyncio.wait_for(running, PATIENCE) == 1
+
+    run(story, child("a", "raise SystemExit(1)", max_restarts=2), child("b", DRAINS))
+
+
+GROWS = """
+import time
+held = []
+print("up")
+while True: held.append(bytearray(b"x" * (4 << 20))); time.sleep(0.01)
+"""
+
+
+def test_child_that_outgrows_its_ceiling_is_killed_and_started_again():
+    async def story(scene, running):
+        await scene.until(lambda lines: ("b", "up") in lines)
+        other = scene.supervisor.pid_of("b")
+        await scene.until(lambda lines: lines.count(("a", "up")) == 2)
+        said = [line for name, line in scene.lines if name == "a" and "memory_limit" in line]
+        assert said[0].endswith("its memory_limit is 100 MiB; killed")
+        assert scene.supervisor.pid_of("b") == other
+
+    run(story, child("a", GROWS, memory_limit=100 << 20), child("b", DRAINS, memory_limit=100 << 20))
 
 
 def test_configuration_that_cannot_run_is_not_tried_again():
@@ -125,10 +156,11 @@ def test_children_follow_replicas(replicas, names):
     assert all("--port" in one.command for one in children)
 
 
-def test_own_interpreter_is_used(tmp_path):
-    work = Processor(name="work", group_id="t.work", handler="x:y", topics=("src",), python=tmp_path / "python")
+def test_interpreter_ceiling_and_restart_are_each_group_s_own(tmp_path):
+    own = {"python": tmp_path / "python", "memory_limit": 1 << 30, "restart": Restart(max_restarts=3)}
+    work = Processor(name="work", group_id="t.work", handler="x:y", topics=("src",), **own)
     (one,) = children_of(Topology(name="t", processors={"work": work}))
-    assert one.command[0] == str(tmp_path / "python")
+    assert (one.command[0], one.memory_limit, one.restart.max_restarts) == (str(tmp_path / "python"), 1 << 30, 3)
 
 
 def test_reload_notices_what_changed(tmp_path):

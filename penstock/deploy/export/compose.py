@@ -21,6 +21,7 @@ def compose(topology: Topology, image: str) -> dict[str, Any]:
             "stop_grace_period": f"{one.grace}s",
             "expose": [str(PORT)],
             "deploy": {"replicas": one.replicas},
+            **({"mem_limit": one.memory_limit} if one.memory_limit else {}),
             **({"ports": [f"{one.serves}:{one.serves}"]} if one.serves else {}),
         }
     return {"name": dns_name(topology.name), "services": services}

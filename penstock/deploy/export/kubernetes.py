@@ -81,7 +81,7 @@ def _deployment(topology: Topology, workload: Workload, image: str) -> dict[str,
         "startupProbe": _probe("/livez", period=2, failures=30),
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=5, failures=3),
-        "resources": {"requests": {"cpu": "250m", "memory": "192Mi"}},
+        "resources": {"requests": {"cpu": "250m", "memory": "192Mi"}, **_limits(workload)},
     }
     return {
         "apiVersion": "apps/v1",
@@ -98,6 +98,10 @@ def _deployment(topology: Topology, workload: Workload, image: str) -> dict[str,
             },
         },
     }
+
+
+def _limits(workload: Workload) -> dict[str, Any]:
+    return {"limits": {"memory": str(workload.memory_limit)}} if workload.memory_limit else {}
 
 
 def _served(workload: Workload) -> list[dict[str, Any]]:

@@ -21,8 +21,8 @@ _LONGEST_NAME: Final = 52  # a DNS label has 63; a Job or Pod adds a suffix of u
 class Workload:
     """The worker processes of one processor or connector.
 
-    `grace` in whole seconds; `most` is None where the partitions are not known. `concurrency` is None for a source:
-    what waits for it, waits outside. `serves` is the port of a gateway.
+    `grace` in whole seconds, `memory_limit` in bytes; `most` is None where the partitions are not known. `concurrency`
+    is None for a source: what waits for it, waits outside. `serves` is the port of a gateway.
     """
 
     member: str
@@ -34,6 +34,7 @@ class Workload:
     concurrency: int | None
     most: int | None
     serves: int | None = None
+    memory_limit: int | None = None
 
 
 def workloads(topology: Topology) -> tuple[Workload, ...]:
@@ -55,6 +56,7 @@ def _workload(topology: Topology, one: Processor | ConnectorOptions) -> Workload
         concurrency=takes.concurrency if takes else None,
         most=_most_members(topology, takes.topics) if takes else None,
         serves=one.port if isinstance(one, HttpSourceOptions) else None,
+        memory_limit=one.memory_limit,
     )
 
 
