@@ -98,13 +98,14 @@ async def session_timeout(calls: AdminCalls, group_id: str) -> float | None:
 
 
 async def set_session_timeout(calls: AdminCalls, group_id: str, timeout: float) -> str:
-    """Ask for another session, and heartbeats three times as often; returns '' or the broker's reason to refuse.
+    """Ask for another session, and heartbeats ten times as often; returns '' or the broker's reason to refuse.
 
+    A member learns with a heartbeat what another left behind, so each second between two is one without work there.
     A broker that keeps its heartbeat minimum may still grant the session alone.
     """
     milliseconds = round(timeout * 1000)
     session = {SESSION: str(milliseconds)}
-    reason = await _try(calls, group_id, {**session, HEARTBEAT: str(min(5000, milliseconds // 3))})
+    reason = await _try(calls, group_id, {**session, HEARTBEAT: str(min(5000, max(1000, milliseconds // 10)))})
     if reason:
         reason = await _try(calls, group_id, session)
     if not reason:
