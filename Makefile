@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check test test-agents test-edges soak crash endurance clean bench
+.PHONY: help setup run up check quick test test-agents test-edges soak crash endurance clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ check: setup  ## format, lint, types, the rules of the house
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/house
+
+quick: check  ## what is worth running every few minutes: the checks, then unit, law and promises, side by side
+	$(BIN)/pytest -q -n 5 --dist worksteal tests/unit tests/promises tests/law -m "not slow"
 
 test: setup  ## every test that needs Python and make only; on the real Kafka, in two processes: the laws mostly wait
 	@$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ import pytest
 
 from penstock import local_kafka
 from penstock.errors import LocalKafkaError
+
+SHARED = "PENSTOCK_TEST_KAFKA"
 
 
 def _no_broker(reason: str) -> None:
@@ -25,7 +29,7 @@ def _no_broker(reason: str) -> None:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """`bootstrap.servers` of a real broker; PENSTOCK_TEST_KAFKA names one that runs already."""
-    if running := os.environ.get("PENSTOCK_TEST_KAFKA"):
+    if running := os.environ.get(SHARED):
         yield running
         return
     with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as folder:
@@ -39,6 +43,23 @@ def kafka() -> Iterator[str]:
             yield broker.bootstrap
         finally:
             local_kafka.wipe(data)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Several test processes at once (`-n 4`) share one broker, which the first of them starts."""
+    if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput") or SHARED in os.environ:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
+    with contextlib.suppress(LocalKafkaError):  # each process that needs a broker then says why there is none
+        os.environ[SHARED] = local_kafka.start(folder / "data", jvm=local_kafka.SHORT_LIVED).bootstrap
+    config.add_cleanup(lambda: _remove(folder))
+
+
+def _remove(folder: Path) -> None:
+    os.environ.pop(SHARED, None)
+    if (folder / "data").exists():
+        local_kafka.wipe(folder / "data")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
