@@ -10,7 +10,7 @@ from penstock.durations import spell
 from penstock.errors import Problem
 from penstock.topology.lint_kafka import integer
 from penstock.topology.marks import Marks
-from penstock.topology.memory_options import IndexedMemory
+from penstock.topology.memory_options import LedgerMemory
 from penstock.topology.model import Processor, Topology
 from penstock.topology.wording import did_you_mean, listed, quoted
 
@@ -25,7 +25,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
         if not _NAME.fullmatch(name):
             message = f"memory {quoted(name)} has a name that not every store takes"
             yield marks.problem(marks.key("memory", name), message, "letters, digits, dot, underscore, hyphen; 100")
-        if isinstance(memory, IndexedMemory) and marks.sound("memory", name, "ledger"):
+        if isinstance(memory, LedgerMemory) and marks.sound("memory", name, "ledger"):
             yield from _ledger(topology, memory, marks)
         schema = getattr(memory, "schema", None)
         if schema is not None and not _SCHEMA.fullmatch(schema):
@@ -40,7 +40,7 @@ def check(topology: Topology, marks: Marks) -> Iterator[Problem]:
             yield from _named(topology, processor, marks)
 
 
-def _ledger(topology: Topology, memory: IndexedMemory, marks: Marks) -> Iterator[Problem]:
+def _ledger(topology: Topology, memory: LedgerMemory, marks: Marks) -> Iterator[Problem]:
     mark = marks.value("memory", memory.name, "ledger")
     able = [name for name, other in topology.memory.items() if other.transactional]
     if memory.ledger not in able and marks.sound("memory", memory.ledger):

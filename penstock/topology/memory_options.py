@@ -84,14 +84,22 @@ class PostgresMemory(MemoryOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexedMemory(MemoryOptions):
-    """What memories share whose notes are found by a vector store."""
+class LedgerMemory(MemoryOptions):
+    """What memories share whose notes are found elsewhere, and kept in a ledger."""
+
+    transactional: ClassVar[bool] = False
 
     ledger: str = option(
         "text",
         "The memory (sqlite, redis or postgres) whose settings the ledger takes: all but the search is kept there.",
         example="ledger",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexedMemory(LedgerMemory):
+    """What memories share whose notes are found by a vector store."""
+
     path: Path | None = option(
         "path", "A folder, of one worker process; without `url`. Absent: under `.penstock/memory`.", default=None
     )
@@ -107,7 +115,6 @@ class QdrantMemory(IndexedMemory):
     memory: ClassVar[str] = "qdrant"
     implementation: ClassVar[str] = "penstock.memory.qdrant:backend"
     extra: ClassVar[str] = "qdrant"
-    transactional: ClassVar[bool] = False
 
     url: Secret | None = option("secret", "The server.", default=None, example="${QDRANT_URL}")
     api_key: Secret | None = option("secret", "Its key.", default=None, example="${QDRANT_API_KEY}")
@@ -120,11 +127,29 @@ class ChromaMemory(IndexedMemory):
     memory: ClassVar[str] = "chroma"
     implementation: ClassVar[str] = "penstock.memory.chroma:backend"
     extra: ClassVar[str] = "chroma"
-    transactional: ClassVar[bool] = False
 
     url: Secret | None = option("secret", "The server.", default=None, example="${CHROMA_URL}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class OmniMemory(LedgerMemory):
+    """Notes in the vector store of OmniMemory, as its environment names it; what must be exact stands in a ledger."""
+
+    memory: ClassVar[str] = "omnimemory"
+    implementation: ClassVar[str] = "penstock.memory.omnimemory:backend"
+    extra: ClassVar[str] = "omnimemory"
+
+    app: str | None = option(
+        "text",
+        "Its `app_id`, less the length of the vectors: `<app>-1536`. Absent: `<topology>-<name>`.",
+        default=None,
+        example="desk",
+    )
+
+
 MEMORIES: Final[Mapping[str, type[MemoryOptions]]] = MappingProxyType(
-    {options.memory: options for options in (SqliteMemory, RedisMemory, PostgresMemory, QdrantMemory, ChromaMemory)}
+    {
+        options.memory: options
+        for options in (SqliteMemory, RedisMemory, PostgresMemory, QdrantMemory, ChromaMemory, OmniMemory)
+    }
 )

@@ -15,8 +15,8 @@ from tests.crash.scenario import Scenario, faults
 MOST_DEATHS = 8  # three where nothing else happens; a rebalance between two deaths may cost one or two more
 
 
-def poison(fault: str, done_before: int, partitions: int, *, supervised: bool = True) -> Scenario:
-    """A killer and 1,000 others, of which so many are done before it comes; the rest comes together with it."""
+def poison(fault: str, done_before: int, partitions: int, *, supervised: bool = True, others: int = 1000) -> Scenario:
+    """A killer and so many others, some of them done before it comes; the rest comes together with it."""
 
     def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
         with Fleet(folder, bootstrap, seed, partitions=partitions, replicas=2) as fleet:
@@ -24,10 +24,10 @@ def poison(fault: str, done_before: int, partitions: int, *, supervised: bool = 
             load.send(done_before)
             tend = under_supervisor(fleet) if supervised else by_hand(fleet)
             fleet.until(lambda: tend() and not fleet.ledger.missing(), "what came before the killer is done")
-            before = fleet.chance.randrange(1000 - done_before)
+            before = fleet.chance.randrange(others - done_before)
             load.send(before)
             (killer,) = load.send(1, what=lambda _n, _c: {"exit": True})
-            load.send(1000 - done_before - before)
+            load.send(others - done_before - before)
             fleet.until(lambda: tend() and not fleet.ledger.missing(fleet.dead_letters()), "all others are done", 240)
             for worker in fleet.living:
                 worker.signal(signal.SIGTERM)
@@ -74,3 +74,12 @@ def test_an_event_that_kills_its_process_ends_as_a_dead_letter(outcomes):
 )
 def test_an_event_that_kills_its_process_is_found_in_a_backlog(outcomes):
     assert all(one.dead == 1 and one.done == 1000 for one in outcomes)
+
+
+@faults(
+    poison("an event that kills its process, 10,000 others, bare", 0, 4, supervised=False, others=10_000),
+    slow=True,
+    only_long=True,
+)
+def test_an_event_that_kills_its_process_is_found_among_ten_thousand(outcomes):
+    assert all(one.dead == 1 and one.done == 10_000 for one in outcomes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from chroma_server import ChromaServer
@@ -76,11 +77,24 @@ def in_chroma(request: pytest.FixtureRequest) -> Backend:
     return with_ledger(request, ChromaIndex(request.getfixturevalue("chroma_server"), f"test-{uuid.uuid4().hex}"))
 
 
+def in_omnimemory(request: pytest.FixtureRequest) -> Backend:
+    pytest.importorskip("omnimemory", reason="pip install 'penstock[omnimemory]', in an environment of its own")
+    from penstock.memory.omnimemory import OmniMemoryIndex
+
+    place = urlsplit(request.getfixturevalue("chroma_server"))
+    environment = request.getfixturevalue("monkeypatch")
+    named = {"OMNI_MEMORY_PROVIDER": "chromadb-remote", "CHROMA_HOST": place.hostname, "CHROMA_PORT": str(place.port)}
+    for name, value in named.items():
+        environment.setenv(name, value)
+    return with_ledger(request, OmniMemoryIndex(f"test-{uuid.uuid4().hex}"))
+
+
 KINDS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
     "redis": in_redis,
     "postgres": in_postgres,
     "qdrant": in_qdrant,
     "chroma": in_chroma,
+    "omnimemory": in_omnimemory,
 }
 
 
