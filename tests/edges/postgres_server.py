@@ -17,7 +17,7 @@ USER: Final = "postgres"  # the server refuses to run as root: then it runs as t
 class PostgresServer:
     """One server with its own data folder."""
 
-    SETTINGS = "-c fsync=off"  # nobody pulls the plug of these tests
+    SETTINGS = "-c fsync=off -c wal_level=logical"  # nobody pulls the plug of these tests; Debezium reads the log
 
     def __init__(self) -> None:
         self._folder: Path | None = None
