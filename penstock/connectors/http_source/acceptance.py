@@ -58,6 +58,7 @@ class Acceptance:
             raise error
         if isinstance(error, SendRefused) and "large" in error.message.lower():
             return Refused(413, "the event is larger than its topic takes")
+        self._pressure.refused(error.message)
         return Refused(503, "Kafka did not take it", retry_after=_AGAIN)
 
     def _refusal(self, events: Sequence[Sealed], failed: list[tuple[int, Refused]]) -> Refused:

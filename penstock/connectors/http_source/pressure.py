@@ -21,6 +21,7 @@ log = logging.getLogger("penstock.gateway")
 _STALLED: Final = 3.0  # seconds without an acknowledgement after which nothing more is let in
 _PROBE_EVERY: Final = 1.0
 _LOOK_EVERY: Final = 2.0  # seconds between two looks at the backlog
+_SAID_EVERY: Final = 30.0
 _SOON: Final = 1
 _LATER: Final = 5
 
@@ -46,6 +47,7 @@ class Pressure:
         self._heard = -_STALLED  # when Kafka last acknowledged anything
         self.backlog = 0
         self.away = ""  # why Kafka counts as away
+        self._said: tuple[str, float] = ("", -_SAID_EVERY)  # the last refusal that was logged, and when
 
     @property
     def events(self) -> int:
@@ -91,6 +93,13 @@ class Pressure:
         if not self.away:
             log.warning("Kafka is away: %s; events are refused with 503 until it answers", reason)
         self.away = reason
+
+    def refused(self, why: str) -> None:
+        """Kafka refused an event: the log says it, the same not oftener than every half minute."""
+        said, at = self._said
+        if why != said or self._monotonic() - at >= _SAID_EVERY:
+            log.warning("an event was refused with 503: %s", why)
+            self._said = why, self._monotonic()
 
     async def watch(
         self, probe: Callable[[], Awaitable[object]], backlog: Callable[[], Awaitable[int]] | None = None

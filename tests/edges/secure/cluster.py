@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import pytest
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -32,6 +32,10 @@ from penstock.local_kafka.launch import free_port
 from penstock.record import TopicPartition
 from penstock.topology.kafka_secrets import revealed
 
+PATIENCE = 90.0  # seconds for what takes a few on an idle machine
+_EVERY = AclBindingFilter(
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+)
 _UNSECURED = (
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="
 )
@@ -126,14 +130,19 @@ class Cluster:
     def grant(self, acls: list[dict[str, str]]) -> None:
         for future in self.admin.create_acls([_binding(acl) for acl in acls]).values():
             future.result(30)
+        self._until_known(lambda known: {_binding(acl) for acl in acls} <= known)
 
     def revoke(self, acl: dict[str, str]) -> None:
-        one = _binding(acl)
-        pattern = AclBindingFilter(
-            one.restype, one.name, one.resource_pattern_type, one.principal, "*", one.operation, one.permission_type
-        )
-        for future in self.admin.delete_acls([pattern]).values():
+        for future in self.admin.delete_acls([_filter(_binding(acl))]).values():
             assert len(future.result(30)) == 1
+        self._until_known(lambda known: _binding(acl) not in known)
+
+    def _until_known(self, holds: Callable[[set[AclBinding]], bool]) -> None:
+        """What the controller has decided reaches the broker that judges by it a moment later."""
+        deadline = time.monotonic() + 30
+        while not holds(set(self.admin.describe_acls(_EVERY).result(30))):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     @contextmanager
     def without(self, acls: list[dict[str, str]], kind: str, name: str, operation: str) -> Iterator[None]:
@@ -186,29 +195,47 @@ class Desk:
         found: list[dict[str, str]] = json.loads(self.penstock("export", "acls", *roles, "-o", "json").stdout)
         return found
 
-    def run(self, name: str) -> subprocess.Popen[str]:
-        command = self.command("run", name)
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ}
-        )
+    def run(self, name: str) -> Running:
+        return Running(self.command("run", name), self.folder / f"{name}-{time.monotonic_ns()}.log")
 
 
-def ended(process: subprocess.Popen[str], within: float) -> str:
-    """What it said until it ended, or until it was stopped."""
-    try:
-        process.wait(within)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGTERM)
-    return process.communicate(timeout=60)[0]
+class Running:
+    """A worker or connector as a process of its own, and what it has said."""
 
+    def __init__(self, command: list[str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 
-def until(holds: Callable[[], bool], running: subprocess.Popen[str], within: float = 60) -> None:
-    """Wait; fail with what the process said where it ends before, or where it takes too long."""
-    deadline = time.monotonic() + within
-    while not holds():
-        assert running.poll() is None, running.communicate()[0]
-        assert time.monotonic() < deadline, ended(running, 0)
-        time.sleep(0.3)
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def until(self, holds: Callable[[], bool], *, alive: bool = True) -> None:
+        """Wait; fail with what it said where that takes too long, or where it ends before and was to live."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            if self._process.poll() is not None and alive:
+                pytest.fail(f"it ended with {self._process.returncode}: {self.said}")
+            if time.monotonic() > deadline:
+                self.stop()
+                pytest.fail(f"not within {PATIENCE:g} s; it said: {self.said}")
+            time.sleep(0.3)
+
+    def until_it_says(self, *words: str) -> str:
+        """What it said, once all of these were among it; stopped then."""
+        self.until(lambda: all(word in self.said for word in words), alive=False)
+        self.stop()
+        return self.said
+
+    def stop(self) -> int:
+        """End it as an operator would; returns how it ended."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
 
 class TokenEndpoint(BaseHTTPRequestHandler):
@@ -240,6 +267,12 @@ def _binding(acl: dict[str, str]) -> AclBinding:
     kind = ResourceType.BROKER if acl["kind"] == "CLUSTER" else ResourceType[acl["kind"]]
     pattern, operation = ResourcePatternType[acl["pattern"]], AclOperation[acl["operation"]]
     return AclBinding(kind, acl["name"], pattern, acl["principal"], "*", operation, AclPermissionType.ALLOW)
+
+
+def _filter(one: AclBinding) -> AclBindingFilter:
+    return AclBindingFilter(
+        one.restype, one.name, one.resource_pattern_type, one.principal, "*", one.operation, one.permission_type
+    )
 
 
 def _openssl(*words: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 
 import pytest
-from cluster import Cluster, Desk, TokenEndpoint, ended, until
+from cluster import Cluster, Desk, TokenEndpoint
 
 from penstock import Publisher
 from penstock.broker.kafka.oauth import token_provider
@@ -53,15 +53,14 @@ def test_a_worker_a_publisher_and_a_live_tail_log_in(cluster: Cluster, login: st
     with Publisher(desk.folder / "topology.yaml") as publisher:
         assert publisher.send_many(f"{name}.in", [{"n": n} for n in range(5)]) == 5
     running = desk.run("check")
-    until(lambda: cluster.count(f"{name}.out", 1) == 5, running)
-    said = ended(running, 0)
-    assert running.returncode == 0, said
+    running.until(lambda: cluster.count(f"{name}.out", 1) == 5)
+    assert running.stop() == 0, running.said
     tapped = desk.penstock("tap", f"{name}.in", "--from", "beginning", "-n", "1", "-o", "json")
     assert json.loads(tapped.stdout)["data"] == {"n": 0}, tapped.stderr
     if login == "oidc":
         assert any("Python-urllib" in agent for agent in TokenEndpoint.asked), "the tail asked for a token of its own"
         assert any("Python-urllib" not in agent for agent in TokenEndpoint.asked), "and so did librdkafka"
-    shown = said + tapped.stdout + tapped.stderr + desk.penstock("doctor").stdout
+    shown = running.said + tapped.stdout + tapped.stderr + desk.penstock("doctor").stdout
     assert all(secret not in shown for secret in cluster.secrets)
 
 

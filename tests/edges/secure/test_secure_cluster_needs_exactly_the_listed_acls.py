@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from cluster import Cluster, Desk, ended, until
+from cluster import Cluster, Desk
 
 from penstock import Publisher
 from penstock.errors import PenstockError
@@ -53,13 +53,12 @@ def test_the_app_runs_with_exactly_the_acls_that_are_listed(cluster: Cluster, ap
     with Publisher(app.folder / "topology.yaml") as publisher:
         assert publisher.send_many("orders", [{"n": n} for n in range(5)]) == 5
     running = app.run("billing")
-    until(lambda: (cluster.count("bills", 2), cluster.count("shop.billing.dlt", 1)) == (4, 1), running)
+    running.until(lambda: (cluster.count("bills", 2), cluster.count("shop.billing.dlt", 1)) == (4, 1))
     assert cluster.count("shop.billing.retry.1s", 2) == 1
-    said = ended(running, 0)
-    assert running.returncode == 0, said
-    assert "uthoriz" not in said
+    assert running.stop() == 0, running.said
+    assert "uthoriz" not in running.said
     for secret in cluster.secrets:
-        assert secret not in said
+        assert secret not in running.said
 
 
 @pytest.mark.parametrize(
@@ -71,9 +70,7 @@ def test_a_missing_acl_is_named(cluster: Cluster, app: Desk, kind: str, name: st
     with cluster.without(app.acls(*ROLES), kind, name, operation):
         with Publisher(app.folder / "topology.yaml") as publisher:
             publisher.send("orders", {"n": 7})
-        said = ended(app.run("billing"), 15)
-    assert name in said
-    assert "uthori" in said
+        said = app.run("billing").until_it_says(name, "uthori")
     assert "Traceback" not in said
     for secret in cluster.secrets:
         assert secret not in said

@@ -165,7 +165,7 @@ def test_the_backlog_of_the_agents_is_bounded(desk):
         (SendRefused("topic x refuses the record: Broker: Topic authorization failed"), 503),
     ],
 )
-def test_what_kafka_refuses(desk, error, status):
+def test_what_kafka_refuses(desk, error, status, caplog):
     async def scenario(app):
         async with app.gateway() as gateway:
             refuse(gateway, lambda record: error if b"bad" in record.value else None)
@@ -178,6 +178,8 @@ def test_what_kafka_refuses(desk, error, status):
     assert one.status_code == many.status_code == status
     assert [problem["index"] for problem in many.json()["errors"]] == [1]
     assert sorted(json.loads(record.value) for record in records) == ["good", "good"]
+    logged = [line.getMessage() for line in caplog.records if "refused with 503" in line.getMessage()]
+    assert logged == [f"an event was refused with 503: {error.message}"] * (status == 503), "once, however often"
 
 
 def test_a_producer_that_cannot_go_on_ends_the_gateway(desk):
