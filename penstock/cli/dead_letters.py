@@ -203,9 +203,9 @@ def discard(
         if not agreed("Discard them?", yes=yes, form=form):
             raise click.Abort
         replay_id = str(uuid.uuid4())
-        await audit.note(broker, selection.count, replay_id=replay_id)
-        with bar("discarding", selection.count) as progress:
-            return await discarding.discard(broker, selection, replay_id=replay_id, progress=progress)
+        async with audit.turn(broker, selection.count, replay_id=replay_id):
+            with bar("discarding", selection.count) as progress:
+                return await discarding.discard(broker, selection, replay_id=replay_id, progress=progress)
 
     result = door.ask(topology, discarded)
     if result is not None:
@@ -249,8 +249,8 @@ def purge(
             if not agreed("Remove them?", yes=yes, form=form):
                 raise click.Abort
             cut = ", ".join(f"{at.partition}@{offset}" for at, offset in sorted(plan.before.items()))
-            await audit.note(broker, plan.removed, before=cut)
-            await purging.purge(broker, plan)
+            async with audit.turn(broker, plan.removed, before=cut):
+                await purging.purge(broker, plan)
             done = True
             tell("done")
         if form != "table":

@@ -11,20 +11,11 @@ import click
 from penstock.cli import doors, options
 from penstock.cli.output import say, structured, table
 from penstock.cli.watching import watch
+from penstock.durations import age
 
 if TYPE_CHECKING:
     from penstock.deploy.local_workers import LocalWorker
     from penstock.deploy.status import GroupStatus, TopicStatus
-
-
-def ago(seconds: float) -> str:
-    """An age in its two largest units: 75 → "1m15s"."""
-    rest, parts = max(int(seconds), 0), []
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2]) or "0s"
 
 
 @click.command()
@@ -59,7 +50,7 @@ def groups(ctx: click.Context, path: Path, form: str, processors: tuple[str, ...
             one.waiting,
             one.dead_letters,
             ", ".join(breakers[one.processor]) or "closed" if one.processor in breakers else None,
-            f"{ago(now - one.oldest.timestamp / 1000)} {one.oldest.position}" if one.oldest else None,
+            f"{age(now - one.oldest.timestamp / 1000)} {one.oldest.position}" if one.oldest else None,
         )
         for one in found
     ]
@@ -163,7 +154,7 @@ def _show_workers(here: tuple[LocalWorker, ...]) -> None:
         return
     now = time.time()
     rows = [
-        (one.pid, one.processor, ago(now - one.started), f"http://127.0.0.1:{one.port}" if one.port else None)
+        (one.pid, one.processor, age(now - one.started), f"http://127.0.0.1:{one.port}" if one.port else None)
         for one in here
     ]
     table(("PID", "PROCESSOR", "UP", "METRICS"), rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import socket
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,21 +36,28 @@ class Audit:
     target: str
     asked: dict[str, Any]
 
-    async def note(self, broker: Broker, count: int, **more: Any) -> None:
-        """Put it on record, before it is done. Where there is no topic for it the deed goes on, and that is said."""
+    @asynccontextmanager
+    async def turn(self, broker: Broker, count: int, **more: Any) -> AsyncIterator[None]:
+        """Do it while inside, alone and on record. Raises NotYourTurn.
+
+        Where there is no topic for that the deed goes on all the same, and that is said.
+        """
         from penstock.clock import SystemClock
         from penstock.control.commands import Command
-        from penstock.control.giving import note_deed
+        from penstock.control.turns import turn
         from penstock.errors import TopicMissing
 
         asked = {name: value for name, value in (self.asked | more).items() if value not in (None, (), False)}
         said = ", ".join(f"{name.replace('_', ' ')} {_text(name, value)}" for name, value in asked.items())
-        at = round(SystemClock().now() * 1000)
+        clock = SystemClock()
+        at = round(clock.now() * 1000)
         command = Command(str(uuid.uuid4()), self.action, self.target, operator(self.door), at, "", count, said)
-        try:
-            await note_deed(self.topology, broker, command)
-        except TopicMissing as error:
-            note(f"this is not on the audit: {error.message}; {error.hint}")
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(turn(self.topology, broker, command, clock))
+            except TopicMissing as error:
+                note(f"this is not on the audit: {error.message}; {error.hint}")
+            yield
 
 
 def _text(name: str, value: Any) -> str:

@@ -83,17 +83,12 @@ def replay(
         if not agreed("Replay them?", yes=yes, form=form):
             raise click.Abort
         note(f"replay id {replay_id}; interrupted, it goes on with --resume {replay_id}")
-        await audit.note(broker, plan.count, replay_id=replay_id)
-        with bar("replaying", plan.count) as progress:
-            return await from_log.replay_log(
-                broker,
-                plan,
-                replay_id=replay_id,
-                same_run=same_run,
-                resume=resume is not None,
-                rate=rate,
-                progress=progress,
-            )
+        go_on = resume is not None
+        async with audit.turn(broker, plan.count, replay_id=replay_id):
+            with bar("replaying", plan.count) as progress:
+                return await from_log.replay_log(
+                    broker, plan, replay_id=replay_id, same_run=same_run, resume=go_on, rate=rate, progress=progress
+                )
 
     result = door.ask(topology, replayed)
     if result is not None:

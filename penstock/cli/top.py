@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli import doors, options
-from penstock.cli.groups import ago
 from penstock.cli.output import console, plain, structured
 from penstock.cli.runs_text import money, span
+from penstock.durations import age
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -180,7 +180,7 @@ def _state(one: ProcessorView) -> Text:
     from rich.text import Text
 
     if one.paused is not None:
-        since = ago(time.time() - one.paused.at / 1000)
+        since = age(time.time() - one.paused.at / 1000)
         return Text(f"paused by {one.paused.by}, {since} ago", "yellow")
     if one.breakers:
         return Text(f"breaker {', '.join(one.breakers)}", "red")

@@ -15,10 +15,10 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from penstock.console.desk import Desk
-from penstock.console.local import local_figures
 from penstock.console.sampling import EVERY, Figures, Sample, Sampler
 from penstock.console.shown import attempt_values, run_filters
-from penstock.deploy import status
+from penstock.deploy import local_workers, status
+from penstock.deploy.scrape import scrape
 from penstock.errors import PenstockError
 from penstock.runs.decoding import RanAttempt
 from penstock.runs.reading import tail_runs
@@ -33,7 +33,11 @@ class Live:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         topology, broker = desk.topology, desk.broker
-        self.sampler = Sampler(lambda: status.groups(topology, broker), lambda: local_figures(topology), desk.clock)
+        self.sampler = Sampler(
+            lambda: status.groups(topology, broker),
+            lambda: asyncio.to_thread(scrape, local_workers.running(topology)),
+            desk.clock,
+        )
 
     def routes(self) -> list[Route]:
         """The two streams."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,11 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from penstock import durations
 from penstock.console.desk import Desk
+from penstock.record import TopicPartition
 
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
 DASH: Final = "\u2013"
+_PREVIEW: Final = 160  # characters
 _LONGEST: Final = 256 * 1024  # characters of one value that a page shows
 
 
@@ -39,6 +42,8 @@ class Pages:
             "share": share,
             "when": when,
             "pretty": pretty,
+            "preview": preview,
+            "assigned": assigned,
         }
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -60,14 +65,7 @@ class Pages:
 
 def age(seconds: float | None) -> str:
     """A length of time in its two largest units: 75 -> `1m 15s`; a dash where it is not known."""
-    if seconds is None:
-        return DASH
-    rest, parts = max(int(seconds), 0), []
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        units, rest = divmod(rest, length)
-        if units:
-            parts.append(f"{units}{unit}")
-    return " ".join(parts[:2]) or "0s"
+    return DASH if seconds is None else durations.age(seconds, " ")
 
 
 def took(seconds: float | None) -> str:
@@ -83,7 +81,7 @@ def count(value: float | None) -> str:
     """A figure with thin spaces between thousands; a dash where it is not known."""
     if value is None:
         return DASH
-    whole = f"{value:,.0f}" if isinstance(value, int) or value >= 100 else f"{value:,.1f}"
+    whole = f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:,.1f}"
     return whole.replace(",", "\u202f")
 
 
@@ -101,6 +99,24 @@ def pretty(data: Any) -> str:
     """Data as indented JSON, cut where it would drown the page."""
     text = data if isinstance(data, str) else json.dumps(data, indent=2, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n... {len(text) - _LONGEST} more characters"
+
+
+def preview(data: Any) -> str:
+    """The beginning of data, on one line."""
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, default=str)
+    return text[:_PREVIEW]
+
+
+def assigned(partitions: Iterable[TopicPartition]) -> list[str]:
+    """Partitions by topic, neighbours as one: `tickets.new 0-3 7`."""
+    found: dict[str, list[list[int]]] = {}
+    for topic, number in sorted(partitions):
+        runs = found.setdefault(topic, [])
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return [f"{topic} {' '.join('-'.join(map(str, run)) for run in runs)}" for topic, runs in found.items()]
 
 
 def query(values: Mapping[str, Any]) -> str:

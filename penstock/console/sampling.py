@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.clock import Clock
-from penstock.console.local import LocalFigures
+from penstock.deploy.scrape import Gauges
 from penstock.deploy.status import GroupStatus
 from penstock.errors import PenstockError
 
@@ -39,6 +39,7 @@ class Figures:
     running: int | None
     slots: int | None
     failing: float | None
+    breakers: tuple[str, ...] = ()
 
     @property
     def saturation(self) -> float | None:
@@ -67,7 +68,7 @@ class Sampler:
     def __init__(
         self,
         look: Callable[[], Awaitable[tuple[GroupStatus, ...]]],
-        local: Callable[[], Awaitable[Mapping[str, LocalFigures]]],
+        local: Callable[[], Awaitable[Mapping[str, Gauges]]],
         clock: Clock,
     ) -> None:
         """`look` asks Kafka, `local` the workers of this host."""
@@ -96,7 +97,7 @@ class Sampler:
         now = self._clock.now()
         return Sample(now, {one.processor: self._figures(one, local.get(one.processor), now) for one in statuses})
 
-    def _figures(self, one: GroupStatus, local: LocalFigures | None, now: float) -> Figures:
+    def _figures(self, one: GroupStatus, local: Gauges | None, now: float) -> Figures:
         series = self._series.setdefault(one.processor, _Series())
         rate = _rate(series.finished, self._clock.monotonic(), one.finished)
         return Figures(
@@ -110,9 +111,10 @@ class Sampler:
             oldest=max(now - one.oldest.timestamp / 1000, 0.0) if one.oldest else None,
             rate=rate,
             seconds=one.backlog / rate if rate else (0.0 if not one.backlog else None),
-            running=local.running if local else None,
+            running=round(local.running) if local else None,
             slots=local.slots if local else None,
             failing=_failing(series.outcomes, local.outcomes) if local else None,
+            breakers=local.breakers if local else (),
         )
 
 

@@ -23,6 +23,7 @@ VERSION: Final = 1
 _LEVERS: Final = frozenset(get_args(Lever))
 _ACTIONS: Final = _LEVERS | frozenset(get_args(Deed))
 AUDIT: Final = "audit/"
+TURN: Final = "turn/"  # claims, see turns.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,13 @@ class ControlState:
 
     def hear(self, record: Record) -> Command | None:
         """Take one record in; returns the command that now holds where it changed something."""
+        key = (record.key or b"").decode(errors="replace")
+        if key.startswith(TURN):
+            return None
         command = read_command(record)
         if command is None:
             self.unreadable += record.value is not None
             return None
-        key = (record.key or b"").decode(errors="replace")
         if key.startswith(AUDIT):
             self.audit.append(command)
             return None

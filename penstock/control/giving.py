@@ -1,4 +1,4 @@
-"""Gives a command, unless it is already so; it holds when the broker has it. Reads state and audit, notes deeds."""
+"""Gives a command, unless it is already so; it holds when the broker has it. Reads state and audit."""
 
 from __future__ import annotations
 
@@ -30,16 +30,21 @@ class Given:
 
 async def read_control(topology: Topology, broker: Broker) -> ControlState:
     """How things shall be now, and who said so. Raises TopicMissing, BrokerUnavailable."""
-    topic = control_topic(topology.name)
-    if topic not in await broker.admin().topics([topic]):
-        raise TopicMissing(f"there is no control topic {topic}", "`penstock apply` creates it")
-    where = TopicPartition(topic, 0)
+    where = await control_partition(topology, broker)
     ends = (await broker.admin().ends([where]))[where]
     state = ControlState()
     async with aclosing(broker.reader().scan({where: (ends.low, ends.high)})) as records:
         async for record in records:
             state.hear(record)
     return state
+
+
+async def control_partition(topology: Topology, broker: Broker) -> TopicPartition:
+    """The one partition of the control topic. Raises TopicMissing."""
+    topic = control_topic(topology.name)
+    if topic not in await broker.admin().topics([topic]):
+        raise TopicMissing(f"there is no control topic {topic}", "`penstock apply` creates it")
+    return TopicPartition(topic, 0)
 
 
 async def give(topology: Topology, broker: Broker, command: Command) -> Given:
@@ -63,21 +68,6 @@ async def give(topology: Topology, broker: Broker, command: Command) -> Given:
     finally:
         await producer.close()
     return Given(command, None)
-
-
-async def note_deed(topology: Topology, broker: Broker, command: Command) -> None:
-    """Put on the audit what is about to be done to dead letters or to a topic. Raises TopicMissing, BrokerError.
-
-    It is written before the deed, so that one which breaks off is on record as well.
-    """
-    topic = control_topic(topology.name)
-    if topic not in await broker.admin().topics([topic]):
-        raise TopicMissing(f"there is no control topic {topic}", "`penstock apply` creates it")
-    producer = broker.producer("penstock-control")
-    try:
-        await producer.send(command.line(topic))
-    finally:
-        await producer.close()
 
 
 def _forgotten(state: ControlState, topic: str, now: int) -> list[Outgoing]:

@@ -44,14 +44,10 @@ async def clusters(
 
     Raises TopicMissing where the dead letter or replay topic is missing.
     """
-    found: dict[str, _Growing] = {}
+    growing = Clustering()
     async for letter in list_entries(broker, group_id, filters=filters, declared=declared, replayable=replayable):
-        key = letter.fingerprint or UNNAMED
-        if key not in found:
-            found[key] = _Growing(letter)
-        found[key].add(letter)
-    ready = [growing.cluster(key) for key, growing in found.items()]
-    return tuple(sorted(ready, key=lambda one: (-one.count, one.id)))
+        growing.add(letter)
+    return growing.clusters()
 
 
 def cluster_of(found: tuple[Cluster, ...], said: str) -> Cluster:
@@ -63,6 +59,25 @@ def cluster_of(found: tuple[Cluster, ...], said: str) -> Cluster:
     known = ", ".join(one.id for one in (near or found)[:10]) or "none waits"
     problem = "several clusters begin with" if near else "there is no cluster"
     raise PenstockError(f"{problem} {said!r}", f"`penstock dlt ls --clusters` lists them: {known}")
+
+
+class Clustering:
+    """Entries put into their clusters, one after the other."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Growing] = {}
+
+    def add(self, letter: DeadLetter) -> None:
+        """One more entry."""
+        key = letter.fingerprint or UNNAMED
+        if key not in self._found:
+            self._found[key] = _Growing(letter)
+        self._found[key].add(letter)
+
+    def clusters(self) -> tuple[Cluster, ...]:
+        """As they are now, the largest first."""
+        ready = [growing.cluster(key) for key, growing in self._found.items()]
+        return tuple(sorted(ready, key=lambda one: (-one.count, one.id)))
 
 
 class _Growing:

@@ -1,10 +1,11 @@
 """Replays dead letters through the group's own replay topic, so that no other group of the source runs again.
 
 No entry is offered twice: the replay topic is read again right before each window of records is written. Between
-that look and the broker's acknowledgement (a round trip or two) lies the one race that is left: two operators who
-replay the same entry within it write it twice, and so does one who kills a command and gives it again while the
-last window is still on its way (a command that is merely interrupted waits for it). Both copies carry the same run
-id, and each command that comes to its end says how many of its entries another one wrote as well.
+that look and the broker's acknowledgement (a round trip or two) lies the one race that is left here, and the faces of
+penstock close it: whoever replays or discards has the turn for that processor (`control/turns.py`). Who calls this
+module without it may write an entry twice with another operator, and so does one who kills a command and gives it
+again while the last window is still on its way. Both copies carry the same run id, and each command that comes to its
+end says how many of its entries another one wrote as well.
 """
 
 from __future__ import annotations

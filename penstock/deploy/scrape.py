@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from penstock.deploy.local_workers import LocalWorker
@@ -20,12 +21,15 @@ _STATES: Final = ("closed", "half open", "open")  # by the numbers of penstock_b
 class Gauges:
     """Of all workers of one processor on this host that answered: how many, what runs, breakers that are not closed.
 
-    `breakers` are texts like "openai open" or "openai half open": the worst that any worker says of each.
+    `slots` are how many may run at once, `outcomes` the attempts since the workers started. `breakers` are texts like
+    "openai open" or "openai half open": the worst that any worker says of each.
     """
 
     workers: int
     running: float
     breakers: tuple[str, ...]
+    slots: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 def scrape(workers: Iterable[LocalWorker]) -> dict[str, Gauges]:
@@ -43,12 +47,16 @@ def scrape(workers: Iterable[LocalWorker]) -> dict[str, Gauges]:
 
 
 def _gauges(texts: list[str]) -> Gauges:
-    running, worst = 0.0, dict[str, int]()
+    running, slots, worst, outcomes = 0.0, 0, dict[str, int](), Counter[str]()
     for name, labels, value in (sample for text in texts for sample in _SAMPLE.findall(text)):
         if name == "in_flight":
             running += float(value)
+        elif name == "concurrency":
+            slots += int(float(value))
+        elif name == "runs":
+            outcomes[dict(_LABEL.findall(labels))["outcome"]] += int(float(value))
         elif name == "breaker_state":
             breaker = dict(_LABEL.findall(labels))["breaker"]
             worst[breaker] = max(worst.get(breaker, 0), int(float(value)))
     breakers = tuple(f"{breaker} {_STATES[state]}" for breaker, state in sorted(worst.items()) if state)
-    return Gauges(len(texts), running, breakers)
+    return Gauges(len(texts), running, breakers, slots, outcomes)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, get_args
 
 from penstock.engine.counters import Counters, Histogram
 from penstock.engine.outcome import Reason
 from penstock.service.snapshot import Snapshot, SourceSnapshot
+
+_Read = tuple[str, Callable[[Any], float]]
 
 GAUGES: Final[dict[str, tuple[str, Callable[[Snapshot], float]]]] = {
     "penstock_in_flight": ("Runs executing now.", lambda s: s.running),
@@ -101,23 +103,11 @@ class SourceCollector:
 
     def collect(self) -> Iterator[Any]:
         """Every metric, labelled with connector and group."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
         snapshot = self._take()
-        names, values = ["connector", "group"], [snapshot.connector, snapshot.group]
-        for name, (sentence, read) in SOURCE_GAUGES.items():
-            gauge = GaugeMetricFamily(name, sentence, labels=names)
-            gauge.add_metric(values, read(snapshot))
-            yield gauge
-        for name, (sentence, read) in SOURCE_COUNTERS.items():
-            counter = CounterMetricFamily(name, sentence, labels=names)
-            counter.add_metric(values, read(snapshot))
-            yield counter
-        sentence = "Answers given over HTTP, by status."
-        answers = CounterMetricFamily("penstock_source_answers", sentence, labels=[*names, "status"])
-        for status, number in snapshot.counters.answers.items():
-            answers.add_metric([*values, str(status)], number)
-        yield answers
+        families = _Families({"connector": snapshot.connector, "group": snapshot.group})
+        yield from families.all_of(SOURCE_GAUGES, SOURCE_COUNTERS, snapshot)
+        answers = ((str(status), number) for status, number in snapshot.counters.answers.items())
+        yield families.counter("penstock_source_answers", "Answers given over HTTP, by status.", ("status",), answers)
 
 
 class WorkerCollector:
@@ -129,88 +119,88 @@ class WorkerCollector:
 
     def collect(self) -> Iterator[Any]:
         """Every metric, labelled with processor and group."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
         snapshot = self._take()
-        names, values = ["processor", "group"], [snapshot.processor, snapshot.group]
-        for name, (sentence, read) in GAUGES.items():
-            gauge = GaugeMetricFamily(name, sentence, labels=names)
-            gauge.add_metric(values, read(snapshot))
-            yield gauge
-        for name, (sentence, read) in COUNTERS.items():
-            counter = CounterMetricFamily(name, sentence, labels=names)
-            counter.add_metric(values, read(snapshot))
-            yield counter
-        yield self._oldest(snapshot, names, values)
-        yield from self._labelled(snapshot, names, values)
-        yield _histogram(
-            "penstock_run_duration_seconds", "One attempt, start to hand-off.", snapshot.counters.duration, values
+        counters = snapshot.counters
+        families = _Families({"processor": snapshot.processor, "group": snapshot.group})
+        yield from families.all_of(GAUGES, COUNTERS, snapshot)
+        yield families.gauge(
+            "penstock_oldest_unfinished_age_seconds",
+            "Age of the oldest record taken and not finished.",
+            (),
+            [(max(self._now() - snapshot.oldest, 0.0) if snapshot.oldest else 0.0,)],
         )
-        yield _histogram("penstock_lateness_seconds", "Start minus due time.", snapshot.counters.lateness, values)
-
-    def _oldest(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Any:
-        from prometheus_client.core import GaugeMetricFamily
-
-        gauge = GaugeMetricFamily(
-            "penstock_oldest_unfinished_age_seconds", "Age of the oldest record taken and not finished.", labels=names
+        yield families.gauge(
+            "penstock_breaker_state",
+            "Breakers: 0 closed, 1 half open, 2 open.",
+            ("breaker",),
+            snapshot.breakers.items(),
         )
-        gauge.add_metric(values, max(self._now() - snapshot.oldest, 0.0) if snapshot.oldest else 0.0)
-        return gauge
-
-    def _breakers(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Any:
-        from prometheus_client.core import GaugeMetricFamily
-
-        gauge = GaugeMetricFamily(
-            "penstock_breaker_state", "Breakers: 0 closed, 1 half open, 2 open.", labels=[*names, "breaker"]
-        )
-        for breaker, state in snapshot.breakers.items():
-            gauge.add_metric([*values, breaker], state)
-        return gauge
-
-    def _labelled(self, snapshot: Snapshot, names: list[str], values: list[str]) -> Iterator[Any]:
-        from prometheus_client.core import CounterMetricFamily
-
-        outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
-        outcomes.update(snapshot.counters.outcomes)
-        outcomes["done"] += snapshot.counters.done  # counted apart where nothing was emitted
-        runs = CounterMetricFamily("penstock_runs", "Attempts by outcome.", labels=[*names, "outcome"])
-        for outcome, count in outcomes.items():
-            runs.add_metric([*values, outcome], count)
-        yield runs
-        yield self._breakers(snapshot, names, values)
-        letters = CounterMetricFamily("penstock_dead_letters", "Dead letters by reason.", labels=[*names, "reason"])
-        for reason, count in (dict.fromkeys(get_args(Reason), 0) | snapshot.counters.dead_letters).items():
-            letters.add_metric([*values, reason], count)
-        yield letters
-        yield from self._used(snapshot.counters, names, values)
-
-    def _used(self, counters: Counters, names: list[str], values: list[str]) -> Iterator[Any]:
-        """What handlers reported of models and steps."""
-        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-
-        tokens = CounterMetricFamily("penstock_tokens", "Model tokens.", labels=[*names, "model", "direction"])
-        for (model, direction), count in counters.tokens.items():
-            tokens.add_metric([*values, model, direction], count)
-        yield tokens
-        calls = CounterMetricFamily("penstock_tool_calls", "Tool calls of models.", labels=[*names, "model"])
-        cost = CounterMetricFamily("penstock_cost", "Cost of model calls, as handlers said.", labels=[*names, "model"])
-        for model, spent in counters.cost.items():
-            calls.add_metric([*values, model], counters.tool_calls[model])
-            cost.add_metric([*values, model], spent)
-        yield calls
-        yield cost
-        steps = HistogramMetricFamily("penstock_step_duration_seconds", "Steps.", labels=[*names, "step"])
-        for name, histogram in counters.steps.items():
-            steps.add_metric([*values, name], _buckets(histogram), sum_value=histogram.total)
-        yield steps
+        yield from _ended(families, counters)
+        yield from _used(families, counters)
+        duration, lateness = [((), counters.duration)], [((), counters.lateness)]
+        yield families.histogram("penstock_run_duration_seconds", "One attempt, start to hand-off.", (), duration)
+        yield families.histogram("penstock_lateness_seconds", "Start minus due time.", (), lateness)
 
 
-def _histogram(name: str, sentence: str, histogram: Histogram, values: list[str]) -> Any:
-    from prometheus_client.core import HistogramMetricFamily
+def _ended(families: _Families, counters: Counters) -> Iterator[Any]:
+    """How attempts ended."""
+    outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+    outcomes.update(counters.outcomes)
+    outcomes["done"] += counters.done  # counted apart where nothing was emitted
+    yield families.counter("penstock_runs", "Attempts by outcome.", ("outcome",), outcomes.items())
+    letters = dict.fromkeys(get_args(Reason), 0) | counters.dead_letters
+    yield families.counter("penstock_dead_letters", "Dead letters by reason.", ("reason",), letters.items())
 
-    family = HistogramMetricFamily(name, sentence, labels=["processor", "group"])
-    family.add_metric(values, _buckets(histogram), sum_value=histogram.total)
-    return family
+
+def _used(families: _Families, counters: Counters) -> Iterator[Any]:
+    """What handlers reported of models and steps."""
+    tokens = ((*key, count) for key, count in counters.tokens.items())
+    yield families.counter("penstock_tokens", "Model tokens.", ("model", "direction"), tokens)
+    calls = ((model, counters.tool_calls[model]) for model in counters.cost)
+    yield families.counter("penstock_tool_calls", "Tool calls of models.", ("model",), calls)
+    sentence = "Cost of model calls, as handlers said."
+    yield families.counter("penstock_cost", sentence, ("model",), counters.cost.items())
+    steps = (((name,), histogram) for name, histogram in counters.steps.items())
+    yield families.histogram("penstock_step_duration_seconds", "Steps.", ("step",), steps)
+
+
+class _Families:
+    """Makes metric families that all carry the same labels; a row is further labels and then the value."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        from prometheus_client import core
+
+        self._core = core
+        self._names, self._values = list(labels), list(labels.values())
+
+    def all_of(self, gauges: Mapping[str, _Read], counters: Mapping[str, _Read], snapshot: Any) -> Iterator[Any]:
+        """One family for each entry of the two lists."""
+        for name, (sentence, read) in gauges.items():
+            yield self.gauge(name, sentence, (), [(read(snapshot),)])
+        for name, (sentence, read) in counters.items():
+            yield self.counter(name, sentence, (), [(read(snapshot),)])
+
+    def gauge(self, name: str, sentence: str, labels: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Any:
+        """What goes up and down."""
+        return self._filled(self._core.GaugeMetricFamily(name, sentence, labels=[*self._names, *labels]), rows)
+
+    def counter(self, name: str, sentence: str, labels: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Any:
+        """What only grows."""
+        return self._filled(self._core.CounterMetricFamily(name, sentence, labels=[*self._names, *labels]), rows)
+
+    def histogram(
+        self, name: str, sentence: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], Histogram]]
+    ) -> Any:
+        """How long things took."""
+        family = self._core.HistogramMetricFamily(name, sentence, labels=[*self._names, *labels])
+        for values, histogram in rows:
+            family.add_metric([*self._values, *values], _buckets(histogram), sum_value=histogram.total)
+        return family
+
+    def _filled(self, family: Any, rows: Iterable[tuple[Any, ...]]) -> Any:
+        for *values, value in rows:
+            family.add_metric([*self._values, *values], value)
+        return family
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

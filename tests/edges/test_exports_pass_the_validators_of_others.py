@@ -1,4 +1,4 @@
-"""What `penstock export` writes is accepted by those who read such files: Kubernetes, AsyncAPI, Compose."""
+"""What `penstock export` writes is accepted by those who read such files: Kubernetes, KEDA, AsyncAPI, Compose."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ const { Parser, fromFile } = require("@asyncapi/parser");
 })();
 """
 
+# Apart from the tests' own packages: they bring a plugin for pytest.
+KEDA_TYPES = "cloudcoil-models-keda==2.16.1.0"
+KEDA = """
+import sys, yaml
+from cloudcoil.models.keda.v1alpha1 import ScaledObject
+for file in sys.argv[1:]:
+    for found in yaml.safe_load_all(open(file)):
+        known = ScaledObject.model_validate(found).model_dump(mode="json", by_alias=True, exclude_unset=True)
+        assert known == found, f"{file}: {found} is known as {known}"
+        print(f"{file}: {found['metadata']['name']}: known")
+"""
+
 
 def exported(what: str, folder: Path, *words: str) -> list[Path]:
     """The export of some apps here, as files."""
@@ -68,6 +80,20 @@ def parser(absent: Absent) -> Path:
 
 
 @pytest.fixture(scope="session")
+def keda_types(absent: Absent) -> Path:
+    """A Python that has KEDA's types."""
+    folder = CACHE.with_name("keda-types")
+    python = folder / "bin" / "python"
+    if not (folder / "ready").is_file():
+        run(sys.executable, "-m", "venv", folder)
+        done = run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", KEDA_TYPES)
+        if done.returncode:
+            absent(f"pip could not install {KEDA_TYPES}: {done.stderr[-500:]}")
+        (folder / "ready").touch()
+    return python
+
+
+@pytest.fixture(scope="session")
 def kubernetes_validate(absent: Absent) -> Path:
     found = Path(sys.executable).parent / "kubernetes-validate"
     if importlib.util.find_spec("kubernetes_validate") is None:
@@ -83,6 +109,20 @@ def test_kubernetes_takes_the_objects(tmp_path: Path, kubernetes_validate: Path)
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(files[0].read_text(encoding="utf-8").replace("  replicas:", "  replica:"), encoding="utf-8")
     assert run(kubernetes_validate, "--strict", wrong).returncode != 0
+
+
+def test_keda_takes_the_objects(tmp_path: Path, keda_types: Path) -> None:
+    """By the types that are generated from KEDA's own definitions; what they do not know does not come back."""
+    script = tmp_path / "validate.py"
+    script.write_text(KEDA, encoding="utf-8")
+    files = exported("keda", tmp_path, "--prometheus", "http://prometheus:9090")
+    done = run(keda_types, script, *files)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": known") >= len(files)
+
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(files[0].read_text(encoding="utf-8").replace("minReplicaCount:", "minReplicas:"), encoding="utf-8")
+    assert run(keda_types, script, wrong).returncode != 0
 
 
 def test_asyncapi_takes_the_document(tmp_path: Path, parser: Path) -> None:

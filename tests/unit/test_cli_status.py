@@ -11,11 +11,11 @@ from penstock.broker import progress
 from penstock.broker.contract import Committed, NewTopic
 from penstock.broker.in_memory import InMemoryBroker
 from penstock.cli.doors import Doors
-from penstock.cli.groups import ago
 from penstock.cli.main import cli
 from penstock.clock import SystemClock
 from penstock.deploy import local_workers, status
 from penstock.deploy.scrape import Gauges
+from penstock.durations import age
 from penstock.headers import ORIGIN_TIMESTAMP, line
 from penstock.record import Outgoing, TopicPartition
 from penstock.topology.reader import read
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_does_not_stop_a_worker(topology):
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0s"), (75, "1m15s"), (3600, "1h"), (90061, "1d1h"), (-5, "0s")])
 def test_ages_read_well(seconds, said):
-    assert ago(seconds) == said
+    assert age(seconds) == said
 
 
 def test_groups_tells_the_breakers_of_workers_on_this_host(broker, topology, monkeypatch):

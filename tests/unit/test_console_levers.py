@@ -1,5 +1,6 @@
 """The console's levers in virtual time: pause and resume, concurrency, a run given up, mended data, a few first."""
 
+import asyncio
 import json
 import re
 
@@ -11,6 +12,12 @@ async def strict(event, ctx):
     if event.data.get("amount", 0) < 0:
         raise ValueError("a negative amount")
     return {"ok": True}
+
+
+async def done(app):
+    """What was begun has ended, and what it led to (the time is virtual)."""
+    await asyncio.sleep(5)
+    await app.settled()
 
 
 async def letters(app, count=1):
@@ -63,7 +70,7 @@ def test_mended_data_is_compared_and_then_run(desk_console):
             assert app.records("desk.triage.replay") == []
 
             begun = await client.post("/letters/triage/0/0/mend", data={**form, **SURE})
-            await app.settled()
+            await done(app)
             assert "1 replayed with other data" in (await client.get(begun.headers["location"])).text
 
         (record,) = app.records("desk.triage.replay")
@@ -91,7 +98,7 @@ def test_the_first_ones_that_fail_stop_a_careful_replay(desk_console):
         await letters(app, count=6)
         async with console(token=TOKEN) as client:
             begun = await client.post("/letters/triage/replay", data={**SURE, "canary": "2"})
-            await app.settled()
+            await done(app)
             deed = (await client.get(begun.headers["location"])).text
 
         assert "2 replayed; stopped: 2 of 2 failed" in deed
@@ -105,7 +112,7 @@ def test_discarded_entries_leave_the_inbox(desk_console):
         await letters(app, count=3)
         async with console(token=TOKEN) as client:
             begun = await client.post("/letters/triage/discard", data=SURE)
-            await app.settled()
+            await done(app)
             assert "3 discarded" in (await client.get(begun.headers["location"])).text
             assert "Nothing waits" in (await client.get("/letters/triage")).text
 

@@ -101,7 +101,13 @@ def test_breakers_and_what_they_stop_can_be_seen():
 
 
 def test_what_is_told_is_what_groups_and_top_read():
-    assert scrape._gauges([text_of(Counters())]) == scrape.Gauges(1, 4.0, ("openai open",))
+    counters = Counters(done=5)
+    counters.outcomes["retried"] = 1
+    found = scrape._gauges([text_of(counters)])
+
+    assert (found.workers, found.running, found.slots, found.breakers) == (1, 4.0, 10, ("openai open",))
+    assert found.outcomes["done"] == 5
+    assert found.outcomes["retried"] == 1
 
 
 def test_outcomes_and_reasons_are_there_before_the_first_of_them():

@@ -21,6 +21,7 @@ SESSION: Final = "consumer.session.timeout.ms"
 HEARTBEAT: Final = "consumer.heartbeat.interval.ms"
 _PROTOCOLS: Final = {ConsumerGroupType.CONSUMER: "consumer", ConsumerGroupType.CLASSIC: "classic"}
 _DEAD: Final = "dead"
+_RECONCILING: Final = "reconciling"
 
 
 async def list_groups(calls: AdminCalls) -> list[str]:
@@ -45,7 +46,12 @@ async def describe_group(calls: AdminCalls, group_id: str) -> GroupDescription:
     if answer.state == ConsumerGroupState.DEAD:
         return GroupDescription(group_id, _DEAD, "", ())
     members = _workers([_member(member) for member in answer.members])
-    return GroupDescription(group_id, answer.state.name.lower(), _PROTOCOLS.get(answer.type, ""), members)
+    return GroupDescription(group_id, _state(answer.state), _PROTOCOLS.get(answer.type, ""), members)
+
+
+def _state(state: ConsumerGroupState) -> str:
+    """The broker's word. The client has none for those of KIP-848 between empty and stable, and says unknown."""
+    return _RECONCILING if state == ConsumerGroupState.UNKNOWN else str(state.name.lower())
 
 
 async def committed(calls: AdminCalls, group_id: str) -> dict[TopicPartition, Committed]:

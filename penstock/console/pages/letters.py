@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from penstock.console.desk import Desk, NotThere
 from penstock.console.render import Pages, pretty
-from penstock.dead_letter.clusters import clusters
+from penstock.dead_letter.clusters import Clustering
 from penstock.dead_letter.entries import DeadLetter, Filters, declared_types, list_entries, look
 from penstock.deploy import status
 from penstock.record import Position
@@ -44,10 +44,12 @@ class _Letters:
         processor = desk.processor(request.path_params["processor"])
         asked = {name: request.query_params.get(name, "") for name in ("fingerprint", "reason")}
         filters = Filters(reason=asked["reason"] or None, fingerprint=asked["fingerprint"] or None)
-        causes = await clusters(desk.broker, processor.group_id, filters=filters, declared=declared)
+        growing = Clustering()
         newest: deque[DeadLetter] = deque(maxlen=PAGE)
         async for letter in list_entries(desk.broker, processor.group_id, filters=filters, declared=declared):
+            growing.add(letter)
             newest.append(letter)
+        causes = growing.clusters()
         return self._pages.page(
             request,
             "inbox.html",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,23 +16,26 @@ from penstock.console.deeds import Deed, Deeds
 from penstock.console.desk import Desk, NotThere
 from penstock.console.forms import fields_of, number, operator
 from penstock.console.pages.letters import position_asked
-from penstock.console.render import Pages, pretty
+from penstock.console.render import Pages, pretty, took
 from penstock.control.commands import Command
 from penstock.control.commands import Deed as Action
-from penstock.control.giving import note_deed
+from penstock.control.turns import turn
 from penstock.dead_letter import discard as discarding
 from penstock.dead_letter import replay as replaying
 from penstock.dead_letter.canary import replay_carefully
 from penstock.dead_letter.entries import Filters, declared_types, look
 from penstock.dead_letter.mending import replay_mended
+from penstock.dead_letter.replay import ReplayPlan
 from penstock.dead_letter.selection import Selection, select
 from penstock.dead_letter.settling import Result
 from penstock.errors import TopicMissing
 from penstock.record import parse_position
+from penstock.runs.costs import expectation
 
 _CHOSEN = ("fingerprint", "reason", "position", "limit")
 _FIELDS = (*_CHOSEN, "rate", "canary")
 _MOST_FAILING = 0.1  # of the first ones
+_A_DAY = 86_400.0  # seconds
 
 
 def routes(desk: Desk, pages: Pages) -> list[Route]:
@@ -61,27 +65,12 @@ class _Ways:
             desk.broker, processor.group_id, filters=_filters(form), declared=self._declared
         )
         if not form.get("sure"):
-            return self._plan(request, "replay", form, plan.selection, workers=plan.workers)
+            cost = await _expected(desk, processor.name, plan.count)
+            return self._plan(request, "replay", form, plan.selection, workers=plan.workers, cost=cost)
 
         async def act(deed: Deed) -> str:
-            replay_id = await self._noted(deed, request, "replay", form, plan.count)
-            if canary is None:
-                done = await replaying.replay(
-                    desk.broker, plan, replay_id=replay_id, rate=rate, progress=deed.advance, clock=desk.clock
-                )
-                return _said("replayed", done)
-            careful = await replay_carefully(
-                desk.broker,
-                plan,
-                replay_id=replay_id,
-                canary=int(canary),
-                max_failure_rate=_MOST_FAILING,
-                rate=rate,
-                progress=deed.advance,
-                clock=desk.clock,
-            )
-            stopped = f"; stopped: {careful.stopped}" if careful.stopped else ""
-            return f"{_said('replayed', careful.result)}{stopped}"
+            async with self._turn(deed, request, "replay", form, plan.count) as replay_id:
+                return await _replayed(desk, plan, replay_id, rate, canary, deed.advance)
 
         return self._begin(request, f"Replay to {plan.topic}", plan.count, self._command("replay", request, form), act)
 
@@ -94,8 +83,8 @@ class _Ways:
             return self._plan(request, "discard", form, chosen, workers=1)
 
         async def act(deed: Deed) -> str:
-            replay_id = await self._noted(deed, request, "discard", form, chosen.count)
-            done = await discarding.discard(desk.broker, chosen, replay_id=replay_id, progress=deed.advance)
+            async with self._turn(deed, request, "discard", form, chosen.count) as replay_id:
+                done = await discarding.discard(desk.broker, chosen, replay_id=replay_id, progress=deed.advance)
             return _said("discarded", done)
 
         command = self._command("discard", request, form)
@@ -122,10 +111,9 @@ class _Ways:
             )
 
         async def act(deed: Deed) -> str:
-            replay_id = await self._noted(
-                deed, request, "replay", {**form, "position": str(at), "with": "other data"}, 1
-            )
-            done = await replay_mended(desk.broker, desk.codec, letter, data, replay_id=replay_id, clock=desk.clock)
+            said = {**form, "position": str(at), "with": "other data"}
+            async with self._turn(deed, request, "replay", said, 1) as replay_id:
+                done = await replay_mended(desk.broker, desk.codec, letter, data, replay_id=replay_id, clock=desk.clock)
             deed.advance(done.tally.written)
             return _said("replayed with other data", done)
 
@@ -138,7 +126,14 @@ class _Ways:
         return self._pages.page(request, "deed.html", deed=found)
 
     def _plan(
-        self, request: Request, deed: str, form: Mapping[str, str], selection: Selection, *, workers: int
+        self,
+        request: Request,
+        deed: str,
+        form: Mapping[str, str],
+        selection: Selection,
+        *,
+        workers: int,
+        cost: str = "",
     ) -> Response:
         return self._pages.page(
             request,
@@ -148,6 +143,7 @@ class _Ways:
             form={name: value for name, value in form.items() if name in _FIELDS and value},
             selection=selection,
             workers=workers,
+            cost=cost,
             command=self._command(deed, request, form),
         )
 
@@ -157,22 +153,70 @@ class _Ways:
         deed = self._deeds.begin(what, total, command, f"/letters/{request.path_params['processor']}", act)
         return RedirectResponse(f"/deeds/{deed.id}", 303)
 
-    async def _noted(self, deed: Deed, request: Request, action: Action, form: Mapping[str, str], count: int) -> str:
-        """Put on the audit what is about to be done; returns the id it is done under."""
+    @asynccontextmanager
+    async def _turn(
+        self, deed: Deed, request: Request, action: Action, form: Mapping[str, str], count: int
+    ) -> AsyncIterator[str]:
+        """Act while inside, alone and on the audit; gives the id it is done under. Raises NotYourTurn."""
         desk, replay_id = self._desk, str(uuid.uuid4())
         said = {name: form[name] for name in (*_FIELDS, "with") if form.get(name)} | {"replay id": replay_id}
         detail = ", ".join(f"{name} {value}" for name, value in said.items())
         target, at = request.path_params["processor"], round(desk.clock.now() * 1000)
         command = Command(str(uuid.uuid4()), action, target, operator(request, form), at, "", count, detail)
-        try:
-            await note_deed(desk.topology, desk.broker, command)
-        except TopicMissing as error:
-            deed.remark = f"this is not on the audit: {error.message}; {error.hint}"
-        return replay_id
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(turn(desk.topology, desk.broker, command, desk.clock))
+            except TopicMissing as error:
+                deed.remark = f"this is not on the audit: {error.message}; {error.hint}"
+            yield replay_id
 
     def _command(self, verb: str, request: Request, form: Mapping[str, str]) -> str:
         asked = {name: form.get(name) for name in _FIELDS}
+        if asked["canary"]:
+            asked["max_failure_rate"] = f"{_MOST_FAILING:.0%}"
         return self._desk.command("dlt", verb, processor=request.path_params["processor"], **asked)
+
+
+async def _replayed(
+    desk: Desk,
+    plan: ReplayPlan,
+    replay_id: str,
+    rate: float | None,
+    canary: float | None,
+    advance: Callable[[int], None],
+) -> str:
+    """Replay the plan, a few first where asked; how it went, in words."""
+    if canary is None:
+        done = await replaying.replay(
+            desk.broker, plan, replay_id=replay_id, rate=rate, progress=advance, clock=desk.clock
+        )
+        return _said("replayed", done)
+    careful = await replay_carefully(
+        desk.broker,
+        plan,
+        replay_id=replay_id,
+        canary=int(canary),
+        max_failure_rate=_MOST_FAILING,
+        rate=rate,
+        progress=advance,
+        clock=desk.clock,
+    )
+    stopped = f"; stopped: {careful.stopped}" if careful.stopped else ""
+    return f"{_said('replayed', careful.result)}{stopped}"
+
+
+async def _expected(desk: Desk, processor: str, count: int) -> str:
+    """What a replay may cost, by the runs of the last day; '' where nothing is known."""
+    try:
+        found = await expectation(
+            desk.topology, desk.broker, processor, since=round((desk.clock.now() - _A_DAY) * 1000)
+        )
+    except TopicMissing:
+        return ""
+    if not found.seen or not count:
+        return ""
+    cost = f"cost {found.cost * count:.4g} and {found.tokens * count:,.0f} tokens" if found.cost is not None else ""
+    return f"Expected: {took(found.seconds)} each{', ' if cost else ''}{cost} (by {found.seen:,} runs of the last day)."
 
 
 def _filters(form: Mapping[str, str]) -> Filters:

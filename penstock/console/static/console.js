@@ -35,6 +35,8 @@ const SHOWN = {
   waiting: (f) => count(f.waiting),
   dead_letters: (f) => count(f.dead_letters),
   oldest: (f) => age(f.oldest),
+  failing_share: (f) => (f.failing ? `${Math.round(f.failing * 100)}% fails` : ""),
+  breakers: (f) => f.breakers.join(", "),
   failing: (f) => (f.failing === null ? "–" : `${Math.round(f.failing * 100)}%`),
 };
 

@@ -86,7 +86,7 @@ ALERTS: Final = (
         "ticket",
         "sum by (processor, reason) (increase(penstock_dead_letters_total[15m])) > 0",
         "{{ $labels.processor }}: dead letters, {{ $labels.reason }}",
-        "penstock dlt ls -p {{ $labels.processor }}",
+        "penstock dlt ls -p {{ $labels.processor }} --clusters",
     ),
     Alert(
         "RetriesLate",

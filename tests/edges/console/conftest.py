@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ import pytest
 
 TOKEN = "a-token-of-the-tests"
 EVIL = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
+MATTERS = (
+    "my card payment in Porto was declined",
+    "the transfer to my landlord has not arrived",
+    "I lost my card near the station",
+    "which exchange rate did you take?",
+    "my PIN is blocked",
+)
 TOPOLOGY = """\
 version: 1
 name: {name}
@@ -87,6 +95,24 @@ class Desk:
         with (self.folder / f"{words[0]}.log").open("w") as log:
             return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True)
 
+    def load(self, name: str, count: int) -> None:
+        """A file of so many tickets."""
+        lines = [{"customer": f"c-{at % 97:03}", "text": MATTERS[at % len(MATTERS)]} for at in range(count)]
+        (self.folder / name).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    @contextmanager
+    def under_load(self) -> Iterator[None]:
+        """Tickets come in while inside; the figures show it."""
+        name = f"load-{uuid.uuid4().hex[:6]}.jsonl"  # a file sent again has the same ids: the same runs
+        self.load(name, 2000)
+        sending = self.start("send", "tickets.new", "--file", name, "--key-field", "customer", "--rate", "150")
+        try:
+            time.sleep(5)  # a rate is taken over some seconds
+            yield
+        finally:
+            sending.terminate()
+            sending.wait(timeout=60)
+
     def waiting(self) -> int:
         """How many dead letters of triage wait."""
         return len(json.loads(self.penstock("dlt", "ls", "-p", "triage", "-o", "json")))
@@ -109,7 +135,7 @@ class Desk:
 def desk(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """Tickets done, some broken, one malicious; workers and console running."""
     found = Desk(tmp_path_factory.mktemp("console"))
-    name = f"desk-{uuid.uuid4().hex[:6]}"
+    name = "support-desk" if os.environ.get("PENSTOCK_SCREENSHOTS") else f"desk-{uuid.uuid4().hex[:6]}"
     (found.folder / "topology.yaml").write_text(TOPOLOGY.format(name=name, kafka=kafka))
     (found.folder / "agents.py").write_text(AGENTS)
     found.penstock("apply", "--yes")
@@ -117,11 +143,10 @@ def desk(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]
     try:
         address = found.wait("the console", lambda: re.search(r"console: (http://\S+/)", found.log("console")))
         found.url = address.group(1)
-        lines = "".join(f'{{"text": "card {number} is lost"}}\n' for number in range(120))
-        (found.folder / "tickets.jsonl").write_text(lines)
-        found.penstock("send", "tickets.new", "--file", "tickets.jsonl")
-        for text in ("no such account", "no such account", EVIL):
-            found.penstock("send", "tickets.new", json.dumps({"text": text, "broken": True}), "--key", EVIL)
+        found.load("tickets.jsonl", 120)
+        found.penstock("send", "tickets.new", "--file", "tickets.jsonl", "--key-field", "customer")
+        for text, key in (("no such account", "c-017"), ("no such account", "c-204"), (EVIL, EVIL)):
+            found.penstock("send", "tickets.new", json.dumps({"text": text, "broken": True}), "--key", key)
         found.wait("three dead letters", lambda: found.waiting() == 3)
         yield found
     finally:

@@ -1,6 +1,6 @@
 """The console in a real Chromium over a real Kafka: every page, every lever, on a desk and on a phone, light and dark.
 
-With PENSTOCK_SCREENSHOTS=folder each page is kept there as a picture.
+With PENSTOCK_SCREENSHOTS=folder each page is kept there as a picture: those of docs/console.md are made so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def picture(page, name: str) -> None:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_page_is_whole_and_nothing_is_wider_than_the_window(visit, look):
+def test_every_page_is_whole_and_nothing_is_wider_than_the_window(visit, desk, look):
     width, scheme = LOOKS[look]
     visitor = visit(width=width, scheme=scheme)
     for name, path in PAGES.items():
@@ -38,8 +38,13 @@ def test_every_page_is_whole_and_nothing_is_wider_than_the_window(visit, look):
         visitor.page.wait_for_load_state()
         assert visitor.page.title().endswith("desk") or "desk-" in visitor.page.title(), name
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width, name
-        if look in ("light", "phone") or name == "overview":
+        if look in ("light", "phone"):
             picture(visitor.page, f"{name}-{look}")
+    if os.environ.get("PENSTOCK_SCREENSHOTS"):
+        with desk.under_load():
+            visitor.go("/")
+            visitor.page.wait_for_function("document.querySelector('[data-figure=rate]').textContent > '1'")
+            picture(visitor.page, f"overview-{look}")
 
 
 def test_a_run_shows_its_steps_and_the_whole_chain(visit):
@@ -81,7 +86,6 @@ def test_a_malicious_event_stays_text(visit):
     assert "onerror" in page.locator("pre.data").inner_text()
     assert page.locator("main img, main script").count() == 0
     assert page.title() != "taken"
-    picture(page, "letter-light")
 
 
 def test_a_processor_is_paused_and_resumed(visit, desk):
@@ -95,16 +99,20 @@ def test_a_processor_is_paused_and_resumed(visit, desk):
     visitor.page.get_by_role("button", name="Pause").wait_for()
     visitor.go("/audit")
     assert visitor.page.locator("tbody tr").count() >= 2
+    picture(visitor.page, "audit-light")
 
 
 def test_a_cause_is_mended_and_replayed_from_the_inbox(visit, desk):
     (desk.folder / "mended").touch()
-    visitor = visit()
+    visitor = visit(scheme="dark" if os.environ.get("PENSTOCK_SCREENSHOTS") else "light")
     visitor.go("/letters/triage")
-    picture(visitor.page, "letters-light")
+    picture(visitor.page, "letters-dark")
+    visitor.page.get_by_role("link", name="newest").first.click()
+    picture(visitor.page, "letter-dark")
+    visitor.page.go_back()
     visitor.page.locator("tbody tr").first.get_by_role("button", name="Replay").click()
     visitor.page.get_by_text("Nothing is done yet").wait_for()
-    picture(visitor.page, "plan-light")
+    picture(visitor.page, "plan-dark")
     visitor.page.get_by_role("button", name="Replay", exact=True).click()
     visitor.page.get_by_text("replayed", exact=False).first.wait_for()
     desk.wait("that cause to be gone", lambda: desk.waiting() == 1)

@@ -1,0 +1,1 @@
+"""The drill: a bad deploy at night, from the alert to everything put back; at the terminal, or only in the console."""
