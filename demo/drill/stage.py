@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,7 +115,8 @@ class Stage:
             finally:
                 await broker.close()
 
-        return asyncio.run(looked())
+        with ThreadPoolExecutor(1) as beside:  # a browser's driver keeps a loop of its own in this thread
+            return beside.submit(lambda: asyncio.run(looked())).result()
 
     def until(self, what: str, happened: Callable[[], Any]) -> Any:
         """Wait until `happened()` gives something. Raises PenstockError."""

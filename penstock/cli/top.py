@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli import doors, options
-from penstock.cli.output import console, plain, structured
+from penstock.cli.output import console, note, plain, structured
 from penstock.cli.runs_text import money, span
 from penstock.durations import age
 
@@ -36,10 +36,12 @@ HEADS = (
     "MEAN",
     "FAILED",
     "RETRYING",
-    "DEAD",
+    "IN DLT",
     "COST/h",
     "",
 )
+_LEFT_OUT = {"WORKERS", "MEAN", "COST/h"}  # where the window is narrow
+_NARROW = 110  # columns
 
 
 @click.command()
@@ -51,13 +53,16 @@ HEADS = (
 def top(ctx: click.Context, path: Path, form: str, every: float, *, once: bool) -> None:
     """Processors live: running, saturation, true backlog (in time too), failures, dead letters, breakers, slow runs.
 
-    RUNNING with a ~ is estimated from what ended lately; it is measured where all workers are on this host.
+    RUNNING with a ~ is estimated from what ended lately; it is measured where all workers are on this host. IN DLT
+    counts what stands in the dead letter topic, replayed or not.
     """
     door = doors.of(ctx)
     topology = door.topology(path)
     live = form == "table" and not once and sys.stdout.isatty()
 
     async def looked(broker: Broker) -> None:
+        if live:
+            note("reading what ran in the last minutes ...")
         recent, tail = await _recent(topology, broker)
         try:
             if not live:
@@ -104,11 +109,18 @@ async def _look(topology: Topology, broker: Broker, recent: Recent) -> Overview:
 async def _live(topology: Topology, broker: Broker, recent: Recent, every: float) -> None:
     from rich.live import Live
 
-    first = await _look(topology, broker, recent)
-    with Live(_screen(topology, first), console=console(), screen=True, auto_refresh=False) as screen:
+    from penstock.errors import BrokerError
+
+    found = await _look(topology, broker, recent)
+    with Live(_screen(topology, found), console=console(), screen=True, auto_refresh=False) as screen:
         while True:
             await asyncio.sleep(every)
-            screen.update(_screen(topology, await _look(topology, broker, recent)), refresh=True)
+            problem = ""
+            try:
+                found = await _look(topology, broker, recent)
+            except BrokerError as error:  # it may come back; until then the last look is shown, and called old
+                problem = f"{error.message}; what is shown is old"
+            screen.update(_screen(topology, found, problem), refresh=True)
 
 
 def _print(found: Overview, form: str) -> None:
@@ -118,12 +130,12 @@ def _print(found: Overview, form: str) -> None:
     structured([{**plain(one), "backlog": one.status.backlog} for one in found.processors], form)
 
 
-def _screen(topology: Topology, found: Overview) -> Group:
+def _screen(topology: Topology, found: Overview, problem: str = "") -> Group:
     from rich.console import Group
     from rich.text import Text
 
     head = Text(f"penstock top  {topology.name}  {time.strftime('%H:%M:%S')}   ctrl-c leaves", style="bold")
-    return Group(head, Text(""), _body(found))
+    return Group(head, Text(problem, style="red"), _body(found))
 
 
 def _body(found: Overview) -> Group:
@@ -132,10 +144,13 @@ def _body(found: Overview) -> Group:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in HEADS:
-        table.add_column(head, justify="left" if head in ("PROCESSOR", "") else "right", no_wrap=True)
+    narrow = console().width < _NARROW
+    shown = [at for at, head in enumerate(HEADS) if not (narrow and head in _LEFT_OUT)]
+    for at in shown:
+        table.add_column(HEADS[at], justify="left" if HEADS[at] in ("PROCESSOR", "") else "right", no_wrap=True)
     for one in found.processors:
-        table.add_row(*_row(one))
+        row = _row(one)
+        table.add_row(*(row[at] for at in shown))
     slowest = Table(box=None, pad_edge=False, header_style="bold")
     for head in ("SLOWEST LATELY", "PROCESSOR", "OUTCOME", "KEY", "RUN"):
         slowest.add_column(head, justify="right" if head == "SLOWEST LATELY" else "left", no_wrap=True)
