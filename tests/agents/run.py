@@ -46,7 +46,7 @@ FRAMEWORKS = (
 
 
 INSTALLED_WITHIN, TESTED_WITHIN, ONE_TEST = 900, 600, 120  # seconds; a test of its own ends by itself within 90
-AT_ONCE = 3  # they mostly wait
+AT_ONCE = 4  # they mostly wait
 
 
 def interpreter(versions: tuple[str, ...]) -> str | None:
