@@ -108,7 +108,9 @@ class Breaker:
     """When the failures of a provider stop the taking of records, and for how long."""
 
     enabled: bool = option("flag", "`false`: failures stop nothing.", default=True)
-    failures: float = option("share", "Of the calls in the window, the last 50 at most, 5 at least.", default=0.5)
+    failures: float = option(
+        "share", "Of the last 50 calls in the window, 5 at least; ten in a row open it as well.", default=0.5
+    )
     window: float = option("duration", "How far back calls count.", default=60.0, least=1)
     open_for: float = option("duration", "Until one run is let through as a probe.", default=30.0, least=1)
 
