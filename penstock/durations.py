@@ -68,6 +68,14 @@ def size(value: int | str) -> int:
     raise ValueError(f"not a size: {value!r} (write 512KiB, 64MiB, 1GiB)")
 
 
+def spell_size(value: float) -> str:
+    """A size in its shortest exact spelling: 67108864 → "64MiB"."""
+    for unit, factor in reversed(_SIZES.items()):
+        if value >= factor and value % factor == 0:
+            return f"{int(value) // factor}{unit}"
+    return f"{int(value)}B"
+
+
 _RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(k|M)?\s*/\s*(s|m|h|d)")
 _FACTORS: Final = {None: 1.0, "k": 1e3, "M": 1e6}
 

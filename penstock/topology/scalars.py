@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from penstock.durations import LONGEST, Rate, rate, seconds, size, spell
+from penstock.durations import LONGEST, Rate, rate, seconds, size, spell, spell_size
 from penstock.secret import Secret
 from penstock.topology.document import ScalarNode
 from penstock.topology.option import Option
@@ -200,7 +200,7 @@ def _unquoted(node: ScalarNode) -> bool:
 
 
 def _check_bounds(value: float, option: Option) -> None:
-    wording = spell if option.kind == "duration" else _spell_number
+    wording = {"duration": spell, "size": spell_size}.get(option.kind, _spell_number)
     if option.least is not None and option.least == option.most and value != option.least:
         raise Unfit(f"must be {wording(option.least)}, not {wording(value)}")
     if option.least is not None and value < option.least:

@@ -116,7 +116,7 @@ def test_what_would_be_refused_again_is_a_dead_letter(kind):
 def test_an_event_that_always_fails_is_exhausted_once_others_are_answered():
     async def scenario(app, server):
         await send(app, "poison", key="p")
-        await until(lambda: "deferred" in outcomes(app), "the first failure")
+        await until(lambda: "deferred" in outcomes(app), "the first failure", 60)
         for n in range(40):
             await send(app, f"fine {n}", key=f"k{n}")
             await asyncio.sleep(0.1)
@@ -144,9 +144,9 @@ def test_a_timeout_stops_the_call():
 def test_a_stop_cancels_the_call():
     async def scenario(app, server):
         await send(app, "hello")
-        await until(lambda: server.in_flight == 1, "the call")
+        await until(lambda: server.in_flight == 1, "the call", 60)
         await app.stop(app.workers.pop())
-        await until(lambda: server.in_flight == 0, "the call to be let go", 5)
+        await until(lambda: server.in_flight == 0, "the call to be let go")
         assert "done" not in outcomes(app)
 
     on_stage(scenario, Rule(then=Behaviour(hang=True)), stop_grace_period=0.2)
@@ -162,18 +162,19 @@ def test_fifty_conversations_at_once():
         assert all(sum(f"number{n}." in one for one in said) == 1 for n in range(50)), "each its own answer"
         assert server.peak >= 10
 
-    on_stage(scenario, latency=2.0)
+    on_stage(scenario, latency=5.0)  # ten are under way within it on a loaded machine too
 
 
 def test_a_crash_is_followed_by_redelivery():
     async def scenario(app, server):
         for n in range(20):
             await send(app, f"this is number{n}.", key=f"k{n}")
-        await until(lambda: server.in_flight > 5, "runs in flight")
+        await until(lambda: server.in_flight > 5, "runs in flight", 60)
         app.crash(app.workers[0])
+        recovers(server)
         await app.start("desk")
         await app.settled("60s")
         said = answers(app)
         assert all(any(f"number{n}." in one for one in said) for n in range(20)), "none is lost"
 
-    on_stage(scenario, latency=2.0, failover=6.0)
+    on_stage(scenario, Rule(then=Behaviour(hang=True)), failover=6.0)

@@ -123,6 +123,11 @@ CASES = r"""
     timeout: 0
 >>> 7:14: processors.ship.timeout is 0s, the least is 10ms
 
+## size least
+(shop)
+    memory_limit: 65535KiB
+>>> 7:19: processors.ship.memory_limit is 65535KiB, the least is 64MiB
+
 ## duration most
 (shop)
     failover: 1h
