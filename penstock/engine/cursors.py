@@ -16,7 +16,7 @@ from typing import Any
 
 from penstock.broker.contract import Broker, Producer
 from penstock.contracts import Cursor
-from penstock.errors import SendFailed
+from penstock.errors import SendFailed, SendRefused
 from penstock.record import Outgoing, Record, TopicPartition
 
 log = logging.getLogger("penstock.source")
@@ -100,7 +100,7 @@ class Keeper:
                 value: Mapping[str, Any] = {"cursor": latest.cursor, "epoch": latest.epoch, "owner": latest.owner}
                 try:
                     await self._producer.send(Outgoing(self._topic, self._key, json.dumps(value).encode(), partition=0))
-                except SendFailed as error:
+                except (SendFailed, SendRefused) as error:  # Kafka is away, or a right is missing: both can pass
                     log.error("cannot write the cursor to %s: %s; it is written again", self._topic, error)
                     await asyncio.sleep(_AGAIN)
                     continue

@@ -26,7 +26,7 @@ from penstock.engine.source_worker import SourceWorker
 from penstock.event import AnyEvent
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener
-from penstock.testing.killing import Killable
+from penstock.testing.killing import Killable, unheard
 from penstock.testing.kit import TestApp
 from penstock.testing.virtual_time import run_virtual
 from penstock.topology.connector_options import SourceOptions
@@ -102,18 +102,23 @@ class Verdict:
 def trial(case: SourceCase | SinkCase, *, seeds: int = 20, first: int = 0) -> Verdict:
     """Run a case once per seed and add up. Raises TimeoutError where a run does not come to its end."""
     verdict = Verdict()
-    for seed in range(first, first + seeds):
-        lives: list[Killable] = []
-        run = _source_run if isinstance(case, SourceCase) else _sink_run
-        if case.virtual:
-            run_virtual(lambda clock, seed=seed, run=run, lives=lives: run(case, clock, seed, verdict, lives))  # type: ignore[misc]
-        else:
-            asyncio.run(run(case, SystemClock(), seed, verdict, lives))  # type: ignore[arg-type]
-        for life in lives:
-            life.bury()
-        verdict.runs += 1
-        verdict.sent += case.count
+    with unheard():
+        for seed in range(first, first + seeds):
+            _one(case, seed, verdict)
     return verdict
+
+
+def _one(case: SourceCase | SinkCase, seed: int, verdict: Verdict) -> None:
+    lives: list[Killable] = []
+    run = _source_run if isinstance(case, SourceCase) else _sink_run
+    if case.virtual:
+        run_virtual(lambda clock: run(case, clock, seed, verdict, lives))  # type: ignore[arg-type]
+    else:
+        asyncio.run(run(case, SystemClock(), seed, verdict, lives))  # type: ignore[arg-type]
+    for life in lives:
+        life.bury()
+    verdict.runs += 1
+    verdict.sent += case.count
 
 
 async def clean_stop(case: SourceCase, clock: Clock) -> int:

@@ -204,5 +204,5 @@ def postgres_sink(folder: Path, dsn: str) -> SinkCase:
         virtual=False,
         patience=30,
         look=0.1,
-        steps=90,
+        steps=160,
     )

@@ -112,7 +112,6 @@ def main() -> int:
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    sys.unraisablehook = lambda _: None  # what is killed leaves its connections to the collector, which complains
     found: dict[str, Verdict] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         known = plays(Outsides(Path(folder), stack), asked.seeds)

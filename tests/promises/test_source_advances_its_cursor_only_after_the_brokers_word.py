@@ -189,3 +189,33 @@ def test_a_late_cursor_of_a_former_owner_changes_nothing():
         return (await load_kept(place.broker, "shop.cursors", "numbers")).cursor, b'"cursor": 7' in last.value
 
     assert run_virtual(main) == (7, True)  # the owner has written its own over it, so compaction keeps the right one
+
+
+def test_a_cursor_that_may_not_be_written_is_written_once_it_may():
+    """A right that is missing is granted some day; meanwhile the latest cursor waits, and nobody is told it is kept."""
+    from penstock.engine.cursors import Keeper, Kept, load_kept
+    from penstock.errors import SendRefused
+
+    async def main(clock):
+        place = Place(clock)
+        await place.create()
+        producer = place.broker.producer("p")
+        granted, send = False, producer.send
+
+        def judged(record):
+            if granted:
+                return send(record)
+            refused = asyncio.get_running_loop().create_future()
+            refused.set_exception(SendRefused("topic shop.cursors refuses the record: Topic authorization failed"))
+            return refused
+
+        producer.send = judged
+        keeper = Keeper(producer, "shop.cursors", "numbers", Kept(None, 1, "me"))
+        keeper.keep(1)
+        await asyncio.sleep(60)
+        before = await load_kept(place.broker, "shop.cursors", "numbers")
+        granted = True
+        await keeper.flush()
+        return before.cursor, (await load_kept(place.broker, "shop.cursors", "numbers")).cursor
+
+    assert run_virtual(main) == (None, 1)

@@ -65,15 +65,18 @@ def _asked(url: str, settings: Mapping[str, str]) -> tuple[str, float]:
     user, secret = (urllib.parse.quote(settings.get(name, ""), safe="") for name in names)
     headers = {"Authorization": f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}"}
     body = urllib.parse.urlencode({name: value for name, value in form.items() if value}).encode()
+    where = urllib.parse.urlsplit(url).netloc
     context = ssl.create_default_context(cafile=settings.get("https.ca.location") or None)
     try:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - its scheme was looked at
         with urllib.request.urlopen(request, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310
             found = json.load(answer)
         return str(found["access_token"]), float(found.get("expires_in", _LIFE))
-    except (OSError, ValueError, KeyError, TypeError) as error:  # HTTPError is an OSError
-        why = f"{error.code} {error.reason}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__
-        raise BrokerError(f"no token for Kafka from {urllib.parse.urlsplit(url).netloc}: {why}", _HINT) from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise BrokerError(f"no token for Kafka from {where}: {error.code} {error.reason}", _HINT) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BrokerError(f"no token for Kafka from {where}: {type(error).__name__}", _HINT) from None
 
 
 def _unsecured(principal: str) -> str:
