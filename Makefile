@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up check quick test test-agents test-edges soak crash endurance clean bench
+.PHONY: help setup run drill up check quick test test-agents test-edges soak crash endurance clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ $(READY): pyproject.toml constraints.txt
 
 run: setup  ## the demonstration: the reference app on a real Kafka, ends by itself (TICKETS=file.csv feeds it yours)
 	$(BIN)/python -m demo $(if $(TICKETS),--tickets "$(TICKETS)")
+
+drill: setup  ## a bad deploy gives up 500 of 5,000 runs; from the alert to all of them done (CONSOLE=1: in a browser)
+	$(BIN)/python -m demo.drill $(if $(CONSOLE),--console)
 
 up: setup  ## the reference app, left running (Ctrl-C drains it)
 	$(BIN)/penstock dev

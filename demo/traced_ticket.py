@@ -1,7 +1,7 @@
 """One ticket through four processors, two retries, a dead letter and a replay; prints its trace.
 
-`python -m demo.traced_ticket` plays it in virtual time, with an hour before the replay, as docs/tracing.md shows it;
-`--kafka` on a real Kafka by `penstock up`, `send`, `dlt replay` and `trace`, in a minute.
+`python -m demo.traced_ticket` plays it in virtual time, with an hour before the replay; `--kafka` on a real Kafka, by
+`penstock up`, `send`, `dlt replay` and `trace`, in a minute: docs/tracing.md shows what that printed.
 """
 
 from __future__ import annotations

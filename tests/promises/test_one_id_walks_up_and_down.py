@@ -39,8 +39,9 @@ def test_the_page_shows_what_is_printed():
 
 
 def shape(tree):
-    """A printed trace without what differs from one run to the next: ids, times, who sent it."""
+    """A printed trace without what differs from one run to the next: ids, times, who sent it, waits in the queue."""
     for pattern, word in (
+        (r" after [\d.]+m?s in the queue", ""),
         (r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID"),
         (r"\d{4}-\d\d-\d\dT", ""),
         (r"\d\d:\d\d:\d\d\.\d+Z?", "TIME"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -156,20 +157,24 @@ def desk(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]
             process.wait(timeout=60)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium, driven by Playwright."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
+@pytest.fixture(scope="session")
+def browser_binary() -> str:
+    """Where Chromium is; with Playwright to drive it."""
+    if importlib.util.find_spec("playwright") is None:
         _absent("playwright is not installed (make test-edges does it)")
-        return
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if binary is None:
         _absent("no Chromium is installed (Debian: chromium)")
-        return
+    return binary or ""
+
+
+@pytest.fixture(scope="module")
+def chromium(browser_binary: str) -> Iterator[Any]:
+    """A headless Chromium, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=browser_binary, args=["--no-sandbox"])
         yield browser
         browser.close()
 
