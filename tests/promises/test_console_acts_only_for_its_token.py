@@ -1,5 +1,6 @@
 """On loopback looking is free; acting needs the token and a form of the console's own; elsewhere all of it does."""
 
+import asyncio
 import re
 
 EVERYTHING = {"sure": "yes"}
@@ -54,6 +55,7 @@ def test_a_browser_needs_the_cookie_and_the_proof_of_a_form(desk_console):
 
             done = await browser.post("/letters/triage/replay", data={**EVERYTHING, "proof": proof})
             assert done.status_code == 303
+            await asyncio.sleep(5)  # virtual: what was begun has its turn
             await app.settled()
             assert len(replayed(app)) == 1
 
