@@ -46,7 +46,7 @@ def _no_tracker(worker: Any) -> None:
         def begin(self, _: int) -> bool:
             return True
 
-        def finish(self, _: int) -> None: ...
+        def finish(self, _: object) -> None: ...
 
         def runs(self) -> tuple[tuple[int, int], ...]:
             return ()
@@ -57,7 +57,9 @@ def _no_tracker(worker: Any) -> None:
 
 
 def _no_histogram(worker: Any) -> None:
-    worker.parts.counters.duration = SimpleNamespace(observe=lambda _: None, total=0.0)
+    worker.parts.counters.duration = SimpleNamespace(
+        observe=lambda _: None, observe_all=lambda _: None, total=0.0, count=0
+    )
 
 
 def _no_deadlines(worker: Any) -> None:

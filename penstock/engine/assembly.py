@@ -207,6 +207,7 @@ def _assignment(ground: _Ground, intake: Intake, committer: Committer, suspects:
         suspects,
         ground.counters,
         min(ground.processor.stop_grace_period, ground.poll_interval / 2),
+        ground.switch.book,
         ground.switch.fail,
     )
 

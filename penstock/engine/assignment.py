@@ -37,9 +37,10 @@ class Assignment:
         suspects: Suspects,
         counters: Counters,
         grace: float,
+        book: Callable[[], bool],
         failed: Callable[[Exception], None],
     ) -> None:
-        """`grace` is how long a hand-over lets running attempts finish, in seconds."""
+        """`grace` is how long a hand-over lets running attempts finish, in seconds; `book` books what has ended."""
         self._processor = processor
         self._partitions = partitions
         self._dispatch = dispatch
@@ -48,6 +49,7 @@ class Assignment:
         self._suspects = suspects
         self._counters = counters
         self._grace = grace
+        self._book = book
         self._epoch = 0
         self._one_ended = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -102,6 +104,7 @@ class Assignment:
         self._counters.rebalances += 1
         began = asyncio.get_running_loop().time()
         leaving = [self._partitions[one] for one in partitions if one in self._partitions]
+        self._book()
         for state in leaving:
             state.dispatching = False
         await self._drain(leaving, self._grace)

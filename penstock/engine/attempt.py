@@ -48,41 +48,41 @@ class Surroundings:
 class Attempt:
     """One attempt of one run. Emitted records are sealed at once (so that a mistake points at its line) and kept."""
 
-    __slots__ = ("_event", "_memory", "_run", "_shared", "emitted")
+    __slots__ = ("_memory", "_shared", "emitted", "event", "run")
 
     def __init__(self, shared: Surroundings, event: AnyEvent, run: Run) -> None:
         self._shared = shared
-        self._event = event
-        self._run = run
+        self.event = event
+        self.run = run
         self.emitted: tuple[Outgoing, ...] = ()
 
     @property
     def attempt(self) -> int:
         """See Context."""
-        return self._run.attempts + 1
+        return self.run.attempts + 1
 
     @property
     def partition(self) -> PartitionState:
         """Where its record was taken from, in this epoch."""
-        return self._run.partition
+        return self.run.partition
 
     def begin_again(self) -> None:
         """The same attempt from its start: what it has emitted is forgotten, its time begins now."""
         self.emitted = ()
-        self._run.started = self._shared.clock.monotonic()
+        self.run.started = self._shared.clock.monotonic()
 
     @property
     def deadline(self) -> float:
         """See Context."""
         clock = self._shared.clock
-        return clock.now() + self._run.started + self._shared.processor.timeout - clock.monotonic()
+        return clock.now() + self.run.started + self._shared.processor.timeout - clock.monotonic()
 
     @property
     def run_id(self) -> str:
         """See Context."""
-        if not self._run.run_id:
-            self._run.run_id = self._shared.identify(self._event)
-        return self._run.run_id
+        if not self.run.run_id:
+            self.run.run_id = self._shared.identify(self.event)
+        return self.run.run_id
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -126,7 +126,7 @@ class Attempt:
 
     def trail(self) -> Trail:
         """Of this attempt; most runs never ask for one."""
-        run = self._run
+        run = self.run
         if run.trail is None or run.trail.owner is not self:
             shared = self._shared
             run.trail = Trail(self, shared.counters, shared.clock.monotonic, run.started)
@@ -134,7 +134,7 @@ class Attempt:
 
     def _traceparent(self) -> str:
         """Of this attempt's own span; '' where nobody traces it."""
-        trail = self._run.trail
+        trail = self.run.trail
         return trail.traceparent if trail is not None and trail.owner is self else ""
 
     def emit(
@@ -176,7 +176,7 @@ class Attempt:
     async def progress(self, data: Any) -> None:
         """See Context."""
         topic = progress_topic(self._shared.topology.name)
-        sealed = self._seal(topic, data, _SAME, f"{self._event.type or 'event'}.progress", None, None, 0)
+        sealed = self._seal(topic, data, _SAME, f"{self.event.type or 'event'}.progress", None, None, 0)
         marks = [wire.line(wire.PROGRESS, "true"), wire.line(wire.ATTEMPT, self.attempt)]
         await self._shared.send(Outgoing(topic, sealed.key, sealed.value, (*sealed.headers, *marks)))
 
@@ -190,7 +190,7 @@ class Attempt:
         headers: Mapping[str, str | bytes | None] | None,
         index: int,
     ) -> Outgoing:
-        shared, event = self._shared, self._event
+        shared, event = self._shared, self.event
         said = wire.texts(event.record.headers)
         declared = shared.topology.topics.get(topic)
         event_id = said.get(wire.CE_ID) or event.id

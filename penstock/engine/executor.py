@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from penstock.engine.attempt import Attempt, Surroundings
@@ -48,7 +48,7 @@ class Executor:
     ) -> None:
         """`name_all` keeps the run id on every run; else only on those that are handed off."""
         self._shared = shared
-        self._call = handler.call
+        self.call = handler.call
         self._policy = policy
         self._open = opener.open
         self._type_of = opener.type_of
@@ -61,32 +61,56 @@ class Executor:
         self._expires_after = shared.processor.expires_after
         self._screened = convert is not None or self._expires_after is not None
 
-    async def execute(self, run: Run) -> Outcome:
-        """The outcome of the next attempt of `run`."""
+    def begin(self, run: Run, *, asked: bool = False) -> Attempt | Awaitable[Outcome]:
+        """The next attempt of `run`, ready for its handler; or what there is to await where it is not called now.
+
+        `asked`: the registry was asked already for the schema that the record names.
+        """
         record = run.record
         if record.offset == run.partition.crashed_offset:
-            return self._policy.crashed()
+            return _known(self._policy.crashed())
         if self._types and self._type_of(record) not in self._types:
-            return Skipped("type")
+            return _known(Skipped("type"))
         try:
-            try:
-                event = self._open(record)
-            except UnknownSchema as unknown:
-                event = await self._learned(record, unknown)
+            event = self._open(record)
             if self._screened and (screened := self._screen(event)) is not None:
-                return screened
+                return _known(screened)
         except CodecError as error:
-            return self._policy.after_error(error, run, self._now())
+            if isinstance(error, UnknownSchema) and error.fetch is not None and not asked:
+                return self._learn(run, error.fetch)
+            return _known(self._policy.after_error(error, run, self._now()))
         attempt = Attempt(self._shared, event, run)
         if self.cancelled:
             run.run_id = attempt.run_id
             if by := self.given_up(run):
-                return self._policy.cancelled(by, running=False)
+                return _known(self._policy.cancelled(by, running=False))
+        return attempt
+
+    def returned(self, attempt: Attempt, result: Any) -> Outcome:
+        """The outcome of an attempt whose handler has returned."""
         try:
-            result = await self._call(event, attempt)
-            outcome = DONE if result is None and not attempt.emitted else self._given(result, attempt, run)
-        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is an outcome
-            outcome = self._raised(error, run)
+            outcome = DONE if result is None and not attempt.emitted else self._given(result, attempt, attempt.run)
+        except BaseException as error:  # noqa: BLE001 - the handler's data, or its own class, may raise anything
+            return self.raised(attempt, error)
+        return self._named(attempt, outcome)
+
+    def raised(self, attempt: Attempt, error: BaseException) -> Outcome:
+        """The outcome of an attempt whose handler has raised: whatever it raises is an outcome."""
+        return self._named(attempt, self._raised(error, attempt.run))
+
+    async def execute(self, run: Run, *, asked: bool = False) -> Outcome:
+        """The outcome of the next attempt of `run`, for who has something to await before it."""
+        attempt = self.begin(run, asked=asked)
+        if not isinstance(attempt, Attempt):
+            return await attempt
+        try:
+            result = await self.call(attempt.event, attempt)
+        except BaseException as error:  # noqa: BLE001 - see raised
+            return self.raised(attempt, error)
+        return self.returned(attempt, result)
+
+    def _named(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        run = attempt.run
         if self._name_all or outcome is not DONE:
             run.run_id = attempt.run_id
         return ABANDONED if run.abandoned else outcome
@@ -99,12 +123,13 @@ class Executor:
         replayed = run.first_failure - _HEARD_WITHIN if run.first_failure else run.record.timestamp
         return by if replayed <= until else ""
 
-    async def _learned(self, record: Record, unknown: UnknownSchema) -> AnyEvent:
-        """The event, once the registry has been asked for its schema: beside the loop, since asking blocks."""
-        if unknown.fetch is None:
-            raise unknown
-        await asyncio.to_thread(unknown.fetch)
-        return self._open(record)
+    async def _learn(self, run: Run, fetch: Callable[[], None]) -> Outcome:
+        """The outcome, once the registry has been asked for the schema: beside the loop, since asking blocks."""
+        try:
+            await asyncio.to_thread(fetch)
+        except CodecError as error:
+            return self._policy.after_error(error, run, self._now())
+        return await self.execute(run, asked=True)
 
     def _screen(self, event: AnyEvent) -> Outcome | None:
         """What keeps an event from its handler: its age, or data that is not a T of `Event[T]`."""
@@ -158,6 +183,11 @@ class Executor:
             error = RuntimeError("the handler was cancelled from within")
             error.__cause__ = cancelled
         return self._policy.after_error(error, run, self._now())
+
+
+async def _known(outcome: Outcome) -> Outcome:
+    """An outcome that no handler was needed for."""
+    return outcome
 
 
 def _signal_in(group: BaseExceptionGroup[BaseException]) -> Signal | None:

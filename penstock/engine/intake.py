@@ -7,7 +7,7 @@ partition is paused when it alone fills its share with waiting keys, so that the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 
@@ -25,7 +25,7 @@ from penstock.record import Record, TopicPartition
 MOST_IN_FLIGHT = 20_000
 MOST_BYTES = 64 << 20
 _LEAST_SHARE = 64
-_SOURCE = attrgetter("source")
+_SOURCE, _VALUE, _RECORD = attrgetter("source"), attrgetter("value"), attrgetter("record")
 _LONGEST_TIMER = 30.0  # the wall clock may jump: look again
 
 
@@ -101,22 +101,16 @@ class Intake:
             self._schedule(state)
 
     def _admit(self, runs: Sequence[Run], state: PartitionState) -> None:
-        for run in runs:
-            value = run.record.value
-            if value is not None:
-                state.in_flight_bytes += len(value)
+        state.in_flight_bytes += _bytes_of(map(_RECORD, runs))
         if state.suspicious_until >= 0:
             for run in runs:
                 self._suspects.add(run)
         else:
             state.lanes.add(runs)
 
-    def left(self, run: Run) -> None:
-        """A run is finished: its room is free again."""
-        state = run.partition
-        value = run.record.value
-        if value is not None:
-            state.in_flight_bytes -= len(value)
+    def left(self, runs: Sequence[Run], state: PartitionState) -> None:
+        """Runs of a partition are finished: their room is free again."""
+        state.in_flight_bytes -= _bytes_of(map(_RECORD, runs))
         if self._asked <= 0 and len(self._dispatch.ready) <= self._ready_least:
             self.refill()
         if self._paused and state.source in self._paused:
@@ -218,3 +212,7 @@ class Intake:
         self._schedule(state)
         self.review(state)
         self._wake()
+
+
+def _bytes_of(records: Iterable[Record]) -> int:
+    return sum(map(len, filter(None, map(_VALUE, records))))

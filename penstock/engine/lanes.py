@@ -46,17 +46,17 @@ class Lanes:
             queue = self._lanes[key] = deque()
         return queue
 
-    def release(self, run: Run) -> None:
-        """`run` is finished: the next of its lane may go."""
-        key = run.record.key if self._by_key else b""
-        if key is None or self._unordered:
+    def release(self, runs: Iterable[Run]) -> None:
+        """These are finished: the next of their lanes may go."""
+        lanes, by_key = self._lanes, self._by_key
+        if self._unordered:
             return
-        queue = self._lanes[key]
-        if queue:
-            self._ready.append(queue.popleft())
-            self.waiting -= 1
-        else:
-            del self._lanes[key]
+        for run in runs:
+            key = run.record.key if by_key else b""
+            if key is not None and (queue := lanes.pop(key)):
+                lanes[key] = queue
+                self._ready.append(queue.popleft())
+                self.waiting -= 1
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from penstock.clock import Clock
-from penstock.engine.outcome import Done, Outcome
+from penstock.engine.outcome import DONE, Done, Outcome
 from penstock.engine.report import AttemptReport, Recorder, report_of
 from penstock.engine.run import Run
 
@@ -27,6 +27,11 @@ class Listeners:
         self._observe = observe
         self._recorder = recorder
 
+    @property
+    def every(self) -> bool:
+        """Whether somebody hears of every attempt."""
+        return self._observe is not None
+
     def hear_of_done(self, run: Run) -> bool:
         """Whether anybody hears of a run that went well."""
         recorder = self._recorder
@@ -36,6 +41,17 @@ class Listeners:
             return True
         recorder.passed_over += 1
         return False
+
+    def tell_of_done(self, runs: Sequence[Run]) -> None:
+        """Report runs that went well, as many as the recorder has time for. They carry their durations."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        for place, run in enumerate(runs):
+            if not recorder.hungry:
+                recorder.passed_over += len(runs) - place
+                return
+            self.tell(run, DONE, run.spent, run.started)
 
     def tell(self, run: Run, outcome: Outcome, duration: float, began: float) -> None:
         """Report an attempt; `began` is loop time, 0 where only its duration is known."""

@@ -46,11 +46,12 @@ class OffsetTracker:
         self.position = records[-1].offset + 1
         return records
 
-    def finish(self, offset: int) -> None:
-        """Mark as finished. Raises KeyError for an offset that is not unfinished: that would be a bug."""
-        del self._unfinished[offset]
-        if offset >= self._top:
-            self._top = offset + 1
+    def finish(self, offsets: Sequence[int]) -> None:
+        """Mark as finished, at least one. Raises KeyError for one that is not unfinished: that would be a bug."""
+        unfinished = self._unfinished
+        for offset in offsets:
+            del unfinished[offset]
+        self._top = max(self._top, max(offsets) + 1)
 
     def skip_to(self, offset: int) -> None:
         """Nothing below `offset` will be received any more (retention, operator); what runs stays unfinished."""

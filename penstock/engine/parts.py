@@ -42,6 +42,10 @@ class Steps(Protocol):
         """Queue a run that already has its lane."""
         ...
 
+    def book(self) -> bool:
+        """Book the runs that have ended; whether there were any."""
+        ...
+
     def fail(self, error: BaseException) -> None:
         """End the worker with an error, after committing what is finished."""
         ...
@@ -63,6 +67,10 @@ class Switch:
     def put(self, run: Run) -> None:
         """See Steps."""
         self.steps.put(run)
+
+    def book(self) -> bool:
+        """See Steps."""
+        return self.steps.book()
 
     def fail(self, error: BaseException) -> None:
         """See Steps."""

@@ -10,7 +10,10 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
+from penstock.engine.attempt import Attempt
+from penstock.engine.handler import Call
 from penstock.engine.outcome import Outcome
 from penstock.engine.run import Run
 
@@ -19,8 +22,36 @@ _UNWIND = 2.0  # seconds a cancelled handler has to let go
 _STREAK = 64  # runs without a pause for breath before the loop gets a turn
 
 
+class Work(Protocol):
+    """What the tasks do for each run: plain steps around the one await of its handler.
+
+    A coroutine around a coroutine costs as much as all the bookkeeping of a key's lane. `returned`, `raised` and `end`
+    give what is still to be awaited (a hand-off), None after most attempts.
+    """
+
+    take: Callable[[], Run | None]  # None when nothing may run now
+    call: Call
+    book: Callable[[], bool]  # books what has ended; whether anything had
+
+    def begin(self, run: Run) -> Attempt | Awaitable[Outcome | None]:
+        """The attempt that is handed to `call`, or what there is to await instead."""
+        ...
+
+    def returned(self, attempt: Attempt, result: Any) -> Awaitable[None] | None:
+        """Its handler has returned."""
+        ...
+
+    def raised(self, attempt: Attempt, error: BaseException) -> Awaitable[None] | None:
+        """Its handler has raised."""
+        ...
+
+    def end(self, run: Run, outcome: Outcome | None) -> Awaitable[None] | None:
+        """What was awaited instead of a handler has this outcome; None where the run's time has not come."""
+        ...
+
+
 class Pool:
-    """Runs what `take` gives, on at most `size` tasks; see `bind`."""
+    """Does `Work` on at most `size` tasks."""
 
     def __init__(self, size: int, crash: Callable[[BaseException], None]) -> None:
         """`crash` is called with an exception that escaped: a bug of ours, which must not pass unseen."""
@@ -31,20 +62,9 @@ class Pool:
         self._idle: list[asyncio.Future[None]] = []
         self._closed = False
 
-    def bind(
-        self,
-        take: Callable[[], Run | None],
-        attempt: Callable[[Run], Awaitable[Outcome | None]],
-        end: Callable[[Run, Outcome | None], Awaitable[None] | None],
-    ) -> None:
-        """What to run. To be called once, before the first `wake`.
-
-        `take` returns None when nothing may run now; `end` what is still to be awaited, None after most attempts. Two
-        steps and not one around the other: a coroutine more costs as much as all the bookkeeping of a key's lane.
-        """
-        self._take = take
-        self._attempt = attempt
-        self._end = end
+    def bind(self, work: Work) -> None:
+        """What to run. To be called once, before the first `wake`."""
+        self._work = work
 
     def wake(self, ready: int) -> None:
         """Let up to `ready` more runs begin."""
@@ -65,19 +85,32 @@ class Pool:
         me = asyncio.current_task()
         assert me is not None
         loop = asyncio.get_running_loop()
-        take, attempt, end, context = self._take, self._attempt, self._end, self._context
+        work, context = self._work, self._context
+        take, begin, call, returned = work.take, work.begin, work.call, work.returned
         cancelling, copy_context = me.cancelling, contextvars.copy_context
         streak = 0
         while not self._closed:
             run = take()
             if run is None:
+                if work.book():
+                    continue  # what had ended makes room for what waited behind it
                 parked = loop.create_future()
                 self._idle.append(parked)
                 await parked
                 streak = 0
                 continue
             run.task = me
-            if (rest := end(run, await attempt(run))) is not None:
+            attempt = begin(run)
+            if isinstance(attempt, Attempt):
+                try:
+                    result = await call(attempt.event, attempt)
+                except BaseException as error:  # noqa: BLE001 - whatever a handler raises is an outcome
+                    rest = work.raised(attempt, error)
+                else:
+                    rest = returned(attempt, result)
+            else:
+                rest = work.end(run, await attempt)
+            if rest is not None:
                 await rest
             if cancelling() or copy_context() != context:
                 return

@@ -94,7 +94,7 @@ class Suspects:
         """A record below the line is finished."""
         partition = run.partition
         if partition.probing:
-            partition.lanes.release(run)
+            partition.lanes.release([run])
             self._clear_if_done(partition)
             return
         if partition.suspect == partition.accused:

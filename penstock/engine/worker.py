@@ -12,13 +12,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from penstock.clock import Clock
+from penstock.engine.attempt import Attempt
 from penstock.engine.deadlines import Deadlines
+from penstock.engine.finished import Finished
 from penstock.engine.hand_off import StaleEpoch
 from penstock.engine.listeners import Listeners
 from penstock.engine.outcome import ABANDONED, DONE, Done, Outcome, Skipped, name_of
-from penstock.engine.partition import PartitionState
 from penstock.engine.parts import Parts
 from penstock.engine.report import AttemptReport, Recorder
 from penstock.engine.run import Run
@@ -43,7 +45,7 @@ class Worker:
         self.parts = parts
         self._clock = clock
         self._listeners = Listeners(parts.processor.name, parts.identify, clock, observe, recorder)
-        self._heard, self._counters = self._listeners.hear_of_done, parts.counters
+        self._counters = parts.counters
         self._stopping = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -51,7 +53,7 @@ class Worker:
         self._dispatch = parts.dispatch
         self._intake = parts.intake
         self._committer = parts.committer
-        self._execute = parts.executor.execute
+        self._executor = parts.executor
         self._deadlines = Deadlines(
             parts.dispatch,
             parts.handler.timeout or parts.processor.timeout,
@@ -61,9 +63,21 @@ class Worker:
         )
         parts.switch.steps = self
         parts.committer.on_brake = parts.intake.review
-        parts.pool.bind(parts.dispatch.take, self.attempt, self.end)
+        self._finished = Finished(
+            parts.dispatch,
+            parts.intake,
+            parts.committer,
+            parts.suspects,
+            parts.counters,
+            self._listeners,
+            clock.monotonic,
+            parts.pool.wake,
+            self.fail,
+        )
+        self.take, self.call, self.book = parts.dispatch.take, parts.executor.call, self._finished.book
+        self._put, self._all_told = self._finished.put, self._listeners.every
+        parts.pool.bind(self)
         self._pool, self._flow = parts.pool, parts.flow
-        self._time = clock.monotonic
 
     async def run(self) -> None:
         """Join, run until `stop`, drain, leave. Raises what ended it otherwise, after committing what is finished."""
@@ -168,9 +182,27 @@ class Worker:
             self._dispatch.put(run)
             self.wake()
 
-    def attempt(self, run: Run) -> Awaitable[Outcome | None]:
-        """The outcome of one attempt of a run that was taken; None where its time has not come."""
-        return self._in_turn(run) if run.partition.own else self._execute(run)
+    def begin(self, run: Run) -> Attempt | Awaitable[Outcome | None]:
+        """The attempt of a run that was taken; or what to await where its time has not come, or its record is unfit."""
+        return self._in_turn(run) if run.partition.own else self._executor.begin(run)
+
+    def returned(self, attempt: Attempt, result: Any) -> Awaitable[None] | None:
+        """A handler has returned. As nearly always there is nothing to hand off, and nobody waits to hear of it."""
+        run = attempt.run
+        if (
+            result is None
+            and not attempt.emitted
+            and run.partition.dispatching
+            and run.trail is None
+            and not (self._all_told or self._flow.heeds)
+        ):
+            self._put(run)
+            return None
+        return self.end(run, self._executor.returned(attempt, result))
+
+    def raised(self, attempt: Attempt, error: BaseException) -> Awaitable[None] | None:
+        """A handler has raised."""
+        return self.end(attempt.run, self._executor.raised(attempt, error))
 
     def end(self, run: Run, outcome: Outcome | None) -> Awaitable[None] | None:
         """Finish a run that is simply done; returns what else there is to await: its hand-off."""
@@ -180,25 +212,14 @@ class Worker:
             self._flow.ended(run, outcome)
         if outcome is not DONE:
             return self._settle(run, outcome)
-        if run.partition.dispatching and not self._heard(run):
-            self._done(run)
-        else:
-            self._ended(run, outcome, finished=True)
+        self._ended(run, outcome, finished=True)
         return None
 
     async def _in_turn(self, run: Run) -> Outcome | None:
         if await self._out_of_turn(run):
             self._flow.ended(run, ABANDONED)
             return None
-        return await self._execute(run)
-
-    def _done(self, run: Run) -> None:
-        """What `_ended` does, for the most frequent end: nothing to hand off, nobody waiting to hear of it."""
-        counters = self._counters
-        counters.done += 1
-        counters.duration.observe(self._time() - run.started)
-        self._dispatch.ended(run)
-        self._finish(run, run.partition)
+        return await self._executor.execute(run)
 
     async def _settle(self, run: Run, outcome: Outcome) -> None:
         """Make an outcome safe elsewhere; only then may the frontier move past the record."""
@@ -228,7 +249,7 @@ class Worker:
         if not partition.active:
             counters.stale_results += 1
         elif finished:
-            self._finish(run, partition)
+            self._finished.finish([run], partition)
         if not partition.dispatching:
             self.parts.assignment.run_ended()
         if outcome is DONE:
@@ -238,19 +259,6 @@ class Worker:
         counters.duration.observe(duration)
         self._listeners.tell(run, outcome, duration, began)
         run.timed_out = False
-
-    def _finish(self, run: Run, partition: PartitionState) -> None:
-        offset = run.record.offset
-        partition.tracker.finish(offset)
-        if not partition.dirty:
-            partition.dirty = True
-            if self._committer.idle:
-                self._committer.wake()
-        if partition.suspicious_until > offset:
-            self.parts.suspects.finished(run)
-        else:
-            partition.lanes.release(run)
-        self._intake.left(run)
 
     async def _out_of_turn(self, run: Run) -> bool:
         """Deal with a record of an own topic that does not run now: a marker, or its time has not come."""
@@ -286,6 +294,6 @@ class Worker:
         finally:
             self._dispatch.ended(run)
             if hopped and run.partition.active:
-                self._finish(run, run.partition)
+                self._finished.finish([run], run.partition)
             if not run.partition.dispatching:
                 self.parts.assignment.run_ended()

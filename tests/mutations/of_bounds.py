@@ -10,9 +10,9 @@ from penstock.engine.pool import Pool
 from tests.mutations.mutation import mutation
 
 
-def _keeps_the_bytes(self: Intake, run: Any) -> None:
-    run.partition.in_flight_bytes += len(run.record.value or b"")
-    _left(self, run)
+def _keeps_the_bytes(self: Intake, runs: Any, state: Any) -> None:
+    state.in_flight_bytes += sum(len(run.record.value or b"") for run in runs)
+    _left(self, runs, state)
 
 
 _left = Intake.left

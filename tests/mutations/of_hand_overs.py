@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock.engine import assignment
 from penstock.engine.assignment import Assignment
+from penstock.engine.finished import Finished
 from penstock.engine.hand_off import HandOff
 from penstock.engine.partition import PartitionState
 from penstock.engine.worker import Worker
@@ -17,28 +18,29 @@ def _finish_in_the_new_epoch(self: Worker, run: Any, outcome: Any, *, finished: 
     late = newer is not None and newer is not run.partition and not run.partition.active
     _ended(self, run, outcome, finished=finished)
     if late and run.record.offset in newer.tracker._unfinished:
-        newer.tracker.finish(run.record.offset)
+        newer.tracker.finish([run.record.offset])
         newer.dirty = True
         run.partition = newer
-        self._intake.left(run)
+        self._intake.left([run], newer)
         self._committer.wake()
 
 
-def _finish_if_open(self: Worker, run: Any, partition: PartitionState) -> None:
-    if run.record.offset in partition.tracker._unfinished:
-        _finish(self, run, partition)
-    else:
-        partition.lanes.release(run)
+def _finish_if_open(self: Finished, runs: Any, partition: PartitionState) -> None:
+    for run in runs:
+        if run.record.offset in partition.tracker._unfinished:
+            _finish(self, [run], partition)
+        else:
+            partition.lanes.release([run])
 
 
 _ended = Worker._ended
-_finish = Worker._finish
+_finish = Finished.finish
 mutation(
     "forget-the-epoch",
     "the late result of an old epoch finishes the record in the new one",
     58,
     (Worker, "_ended", _finish_in_the_new_epoch),
-    (Worker, "_finish", _finish_if_open),
+    (Finished, "finish", _finish_if_open),
 )
 
 

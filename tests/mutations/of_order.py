@@ -26,16 +26,16 @@ mutation(
     "records of one key run beside each other",
     1,
     (Lanes, "add", _no_lane),
-    (Lanes, "release", lambda self, run: None),
+    (Lanes, "release", lambda self, runs: None),
 )
 
 
-def _lane_from_the_wrong_end(self: Lanes, run: Any) -> None:
-    key = run.record.key if self._by_key else b""
-    queue = self._lanes.get(key)
-    if queue:
-        queue.rotate(1)
-    _release(self, run)
+def _lane_from_the_wrong_end(self: Lanes, runs: Any) -> None:
+    for run in runs:
+        key = run.record.key if self._by_key else b""
+        if queue := self._lanes.get(key):
+            queue.rotate(1)
+        _release(self, [run])
 
 
 _release = Lanes.release

@@ -20,7 +20,7 @@ def test_slow_run_holds_the_frontier_and_not_the_others(work, monkeypatch):
 
     async def handler(event, ctx):
         nonlocal most, done
-        most = max(most, ctx._run.partition.tracker.unfinished, app_intake.in_flight)
+        most = max(most, ctx.run.partition.tracker.unfinished, app_intake.in_flight)
         if event.position.offset == 0:
             await asyncio.sleep(3000)
         await asyncio.sleep(0.01)

@@ -42,7 +42,7 @@ def test_against_a_model(ordering: str, keys: list[bytes | None], data: st.DataO
             running.append(run)
             seen[lane(run)].append(run.record.offset)
         else:
-            lanes.release(running.pop(data.draw(st.integers(0, len(running) - 1))))
+            lanes.release([running.pop(data.draw(st.integers(0, len(running) - 1)))])
     assert sum(map(len, seen.values())) == len(keys)
     assert all(order == sorted(order) for order in seen.values())
     assert len(lanes) == lanes.waiting == 0

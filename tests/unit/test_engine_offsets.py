@@ -27,7 +27,7 @@ def test_against_a_model(start: int, received: list[int], earlier: set[int], dat
                 unfinished.add(offset)
         else:
             offset = data.draw(st.sampled_from(sorted(unfinished)))
-            tracker.finish(offset)
+            tracker.finish([offset])
             unfinished.discard(offset)
             finished.add(offset)
         frontier = tracker.frontier
@@ -56,7 +56,7 @@ def test_a_jump_waits_for_what_still_runs(jump: int) -> None:
     tracker.begin(5)
     tracker.skip_to(jump)
     assert tracker.frontier == 0
-    tracker.finish(0)
+    tracker.finish([0])
     assert tracker.frontier == 5
-    tracker.finish(5)
+    tracker.finish([5])
     assert tracker.frontier == max(jump, 6)

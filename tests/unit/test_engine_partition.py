@@ -28,7 +28,7 @@ def unclean_after(partition: PartitionState, *, clean: bool) -> int:
 def finish(partition: PartitionState, *offsets: int) -> None:
     for offset in offsets:
         partition.tracker.begin(offset)
-        partition.tracker.finish(offset)
+        partition.tracker.finish([offset])
 
 
 def test_an_owner_counts_itself_until_it_hands_over():
@@ -60,7 +60,7 @@ def test_a_commit_tells_how_far_the_partition_had_started():
     partition.tracker.begin(6)
     partition.note_started(6, more=0)
     assert decode(partition.progress()).ahead == 2
-    partition.tracker.finish(5)
+    partition.tracker.finish([5])
     assert decode(partition.progress()).ahead == 1
     partition.tracker.begin(7)
     partition.note_started(7, more=2)

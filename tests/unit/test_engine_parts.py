@@ -48,6 +48,22 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
         queue: list[Any] = ["boom", "cancel", "fine", "fine"]
         done: list[Any] = []
 
+        class Escapes:
+            call = None
+
+            def take(self) -> Any:
+                return SimpleNamespace(name=queue.pop(0), task=None) if queue else None
+
+            def book(self) -> bool:
+                return False
+
+            def begin(self, run: Any) -> Any:
+                return attempt(run)
+
+            def end(self, run: Any, outcome: Any) -> None: ...
+
+            returned = raised = end
+
         async def attempt(run: Any) -> None:
             done.append(run.name)
             if run.name == "boom":
@@ -56,7 +72,7 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
                 raise asyncio.CancelledError
 
         pool = Pool(1, escaped.append)
-        pool.bind(lambda: SimpleNamespace(name=queue.pop(0), task=None) if queue else None, attempt, lambda *_: None)  # type: ignore[arg-type,return-value]
+        pool.bind(Escapes())  # type: ignore[arg-type]
         pool.wake(1)
         await asyncio.sleep(0.01)
         assert [str(error) for error in escaped] == ["a bug of ours"]
