@@ -41,10 +41,10 @@ class Feature:
 
 def _no_tracker(worker: Any) -> None:
     class Nothing:
-        frontier = position = unfinished = 0
+        frontier = position = unfinished = top = 0
 
-        def begin(self, _: int) -> bool:
-            return True
+        def begin_all(self, records: Any) -> Any:
+            return records
 
         def finish(self, _: object) -> None: ...
 

@@ -28,7 +28,7 @@ class Event(Generic[T]):
     `type` the topic's declared type ('' where there is none).
     """
 
-    __slots__ = ("_origin", "_record", "_type", "data")
+    __slots__ = ("_origin", "_record", "_texts", "_type", "data")
 
     def __init__(self, record: Record, data: T, type_: str, origin: Origin | None = None) -> None:
         """`origin` None: the record stands where it first stood."""
@@ -51,6 +51,15 @@ class Event(Generic[T]):
         return self._record
 
     @property
+    def texts(self) -> Mapping[str, str]:
+        """The headers that are text, by name; of duplicates the last. They are walked once, when first asked for."""
+        try:
+            return self._texts
+        except AttributeError:  # set only where it is asked for: most events pay nothing
+            self._texts: Mapping[str, str] = wire.texts(self._record.headers)
+            return self._texts
+
+    @property
     def type(self) -> str:
         """`ce_type`, or the topic's declared type."""
         return self._type
@@ -58,18 +67,18 @@ class Event(Generic[T]):
     @property
     def id(self) -> str:
         """`ce_id`, or the origin position as text."""
-        found = wire.text(self._record.headers, wire.CE_ID)
+        found = self.texts.get(wire.CE_ID)
         return found or f"{self.origin.topic}/{self.origin.partition}@{self.origin.offset}"
 
     @property
     def source(self) -> str:
         """`ce_source`, or the origin topic."""
-        return wire.text(self._record.headers, wire.CE_SOURCE) or self.origin.topic
+        return self.texts.get(wire.CE_SOURCE) or self.origin.topic
 
     @property
     def subject(self) -> str | None:
         """`ce_subject`."""
-        return wire.text(self._record.headers, wire.CE_SUBJECT)
+        return self.texts.get(wire.CE_SUBJECT)
 
     @property
     def time(self) -> datetime:
@@ -100,17 +109,17 @@ class Event(Generic[T]):
     @property
     def correlation_id(self) -> str:
         """`ce_correlationid`, or the event's own id: the first of a chain names it."""
-        return wire.text(self._record.headers, wire.CE_CORRELATION_ID) or self.id
+        return self.texts.get(wire.CE_CORRELATION_ID) or self.id
 
     @property
     def causation_id(self) -> str | None:
         """`ce_causationid`: the id of the event that led to this one."""
-        return wire.text(self._record.headers, wire.CE_CAUSATION_ID)
+        return self.texts.get(wire.CE_CAUSATION_ID)
 
     @property
     def tenant(self) -> str | None:
         """`ce_tenantid`."""
-        return wire.text(self._record.headers, wire.CE_TENANT_ID)
+        return self.texts.get(wire.CE_TENANT_ID)
 
     def __repr__(self) -> str:
         return f"<Event {self.type or '?'} {self.id} at {self.position}>"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.clock import Clock, SystemClock
@@ -32,7 +30,7 @@ async def replay_mended(
 
     def outgoing(one: DeadLetter, target: Target) -> Outgoing:
         plain = replayed(one, target)
-        return replace(plain, value=encoded.value, headers=[*_kept(plain), *_described(encoded)])
+        return plain._replace(value=encoded.value, headers=[*_kept(plain), *_described(encoded)])
 
     selection = Selection(
         group_id=letter.group,

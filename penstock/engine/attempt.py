@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
@@ -20,7 +19,7 @@ from penstock.errors import HandlerError
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import emitted_id, seal
+from penstock.schema.envelope import emitted_id, seal, spell_instant
 from penstock.topology.derived import progress_topic
 from penstock.topology.model import Processor, Topology
 
@@ -191,7 +190,7 @@ class Attempt:
         index: int,
     ) -> Outgoing:
         shared, event = self._shared, self.event
-        said = wire.texts(event.record.headers)
+        said = event.texts
         declared = shared.topology.topics.get(topic)
         event_id = said.get(wire.CE_ID) or event.id
         return seal(
@@ -202,7 +201,7 @@ class Attempt:
             type=type_ or (declared.type if declared else None) or "",
             id=emitted_id(self.run_id, topic, index),
             source=f"/{shared.topology.name}/{shared.processor.name}",
-            time=datetime.fromtimestamp(shared.clock.now(), UTC),
+            time=spell_instant(shared.clock.now()),
             subject=subject,
             correlation_id=said.get(wire.CE_CORRELATION_ID) or event_id,
             causation_id=event_id,

@@ -74,6 +74,15 @@ class HandOff:
         self._counters.emitted += len(records)
         return positions
 
+    async def output(self, run: Sender, record: Outgoing) -> Position:
+        """Send one; as `outputs`, for the most frequent number of them."""
+        try:
+            position = await self._send(run, record)
+        except SendFailed as error:
+            position = await self._sent_again(run, record, error)
+        self._counters.emitted += 1
+        return position
+
     async def certainly(self, run: Sender, record: Outgoing, smaller: Outgoing | None = None) -> Position:
         """Send a retry or dead letter record, however long it takes.
 

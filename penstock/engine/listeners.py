@@ -51,7 +51,7 @@ class Listeners:
             if not recorder.hungry:
                 recorder.passed_over += len(runs) - place
                 return
-            self.tell(run, DONE, run.spent, run.started)
+            self.tell(run, DONE, run.spent, run.started or run.began)
 
     def tell(self, run: Run, outcome: Outcome, duration: float, began: float) -> None:
         """Report an attempt; `began` is loop time, 0 where only its duration is known."""

@@ -47,9 +47,13 @@ class Settle:
 
     async def settle(self, run: Run, outcome: Outcome) -> tuple[Outcome, bool]:
         """Make the outcome safe. Returns it, as it turned out, and whether the record is finished."""
-        if isinstance(outcome, Done):
+        if type(outcome) is Done:
+            emitted = outcome.emitted
             try:
-                run.sent = await self._hand_off.outputs(run, outcome.emitted)
+                if len(emitted) == 1:  # as nearly always
+                    run.sent = (await self._hand_off.output(run, emitted[0]),)
+                else:
+                    run.sent = await self._hand_off.outputs(run, emitted)
                 return outcome, True
             except SendRefused as error:
                 outcome = self._policy.after_error(error, run, self._clock.now())

@@ -45,14 +45,11 @@ class Worker:
         self.parts = parts
         self._clock = clock
         self._listeners = Listeners(parts.processor.name, parts.identify, clock, observe, recorder)
-        self._counters = parts.counters
         self._stopping = asyncio.Event()
         self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.joined = False
         self._dispatch = parts.dispatch
-        self._intake = parts.intake
-        self._committer = parts.committer
         self._executor = parts.executor
         self._deadlines = Deadlines(
             parts.dispatch,
@@ -70,14 +67,13 @@ class Worker:
             parts.suspects,
             parts.counters,
             self._listeners,
-            clock.monotonic,
             parts.pool.wake,
             self.fail,
         )
         self.take, self.call, self.book = parts.dispatch.take, parts.executor.call, self._finished.book
-        self._put, self._all_told = self._finished.put, self._listeners.every
-        parts.pool.bind(self)
+        self._put, self._time, self._all_told = self._finished.put, clock.monotonic, self._listeners.every
         self._pool, self._flow = parts.pool, parts.flow
+        parts.pool.bind(self)
 
     async def run(self) -> None:
         """Join, run until `stop`, drain, leave. Raises what ended it otherwise, after committing what is finished."""
@@ -196,7 +192,7 @@ class Worker:
             and run.trail is None
             and not (self._all_told or self._flow.heeds)
         ):
-            self._put(run)
+            self._put(run, self._time() - run.started)
             return None
         return self.end(run, self._executor.returned(attempt, result))
 
@@ -237,7 +233,11 @@ class Worker:
             if not run.abandoned and run.partition.active and not self._stopping.is_set():
                 raise
         finally:
-            self._ended(run, outcome, finished=finished)
+            at = run.partition
+            if finished and type(outcome) is Done and at.dispatching and not (at.own or run.trail or self._all_told):
+                self._put(run, run.spent)
+            else:
+                self._ended(run, outcome, finished=finished)
 
     def _ended(self, run: Run, outcome: Outcome, *, finished: bool) -> None:
         """The run gives back its slot and, where it is finished, its lane and its offset."""

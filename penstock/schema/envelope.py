@@ -22,22 +22,9 @@ from penstock.schema.foreign import unwrap
 from penstock.schema.identity import emitted_id, is_own_topic, run_id
 from penstock.topology.model import Topology
 
-__all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal"]
+__all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal", "spell_instant"]
 
 _SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
-_ATTRIBUTES: Final = (
-    wire.CE_ID,
-    wire.CE_TYPE,
-    wire.CE_SOURCE,
-    wire.CE_TIME,
-    wire.CE_SUBJECT,
-    wire.CE_DATASCHEMA,
-    wire.CE_CORRELATION_ID,
-    wire.CE_CAUSATION_ID,
-    wire.CE_TENANT_ID,
-    wire.CONTENT_TYPE,
-    wire.TRACEPARENT,
-)
 _JSON: Final = json_data.CONTENT_TYPE.encode()
 _READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs
 _TYPES_KEPT: Final = 256  # names of types that are decoded once
@@ -172,7 +159,7 @@ def seal(
     type: str,
     id: str,
     source: str,
-    time: datetime | None = None,
+    time: datetime | str | None = None,
     subject: str | None = None,
     correlation_id: str | None = None,
     causation_id: str | None = None,
@@ -183,31 +170,33 @@ def seal(
 ) -> Outgoing:
     """The record of an event: attributes as headers in a fixed order, then `marks` (ours), then the user's.
 
-    `type` '' becomes the topic's name, since CloudEvents demands one. A time without a zone is UTC. Raises
+    `type` '' becomes the topic's name, since CloudEvents demands one. A time without a zone is UTC; one that is text is
+    spelled already (see spell_instant). Raises
     Unencodable for data or a key that cannot be said, ValueError for a header name that is reserved.
     """
     value, content_type, dataschema = codec.encode(type, data, topic)
-    attributes = (  # in the order of _ATTRIBUTES
-        id,
-        type or topic,
-        source,
-        None if time is None else _spell_time(time),
-        subject,
-        dataschema,
-        correlation_id,
-        causation_id,
-        tenant,
-        content_type or None,
-        traceparent,
-    )
     try:
-        said: list[Header] = [
-            (name, text.encode()) for name, text in zip(_ATTRIBUTES, attributes, strict=True) if text is not None
-        ]
+        said: list[Header] = [_SPECVERSION, (wire.CE_ID, id.encode()), (wire.CE_TYPE, (type or topic).encode())]
+        said.append((wire.CE_SOURCE, source.encode()))
+        if time is not None:
+            said.append((wire.CE_TIME, (time if isinstance(time, str) else _spell_time(time)).encode()))
+        for name, text in (
+            (wire.CE_SUBJECT, subject),
+            (wire.CE_DATASCHEMA, dataschema),
+            (wire.CE_CORRELATION_ID, correlation_id),
+            (wire.CE_CAUSATION_ID, causation_id),
+            (wire.CE_TENANT_ID, tenant),
+            (wire.CONTENT_TYPE, content_type or None),
+            (wire.TRACEPARENT, traceparent),
+        ):
+            if text is not None:
+                said.append((name, text.encode()))
     except (UnicodeEncodeError, AttributeError) as error:
         raise Unencodable(f"an attribute of the event is no text: {error}", "subject, tenant, ids are str") from None
-    more = _user_headers(headers) if headers else ()
-    return Outgoing(topic, key_bytes(key, topic), value, (_SPECVERSION, *said, *marks, *more))
+    said.extend(marks)
+    if headers:
+        said.extend(_user_headers(headers))
+    return Outgoing(topic, key_bytes(key, topic), value, tuple(said))
 
 
 def key_bytes(key: Any, topic: str) -> bytes | None:
@@ -240,3 +229,14 @@ def _spell_time(time: datetime) -> str:
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     return time.isoformat().replace("+00:00", "Z")
+
+
+def spell_instant(now: float) -> str:
+    """Epoch seconds as RFC 3339, in UTC: what `ce_time` holds. The second is spelled once for all events in it."""
+    second, micros = divmod(round(now * 1_000_000), 1_000_000)
+    return f"{_spell_second(second)}.{micros:06d}Z" if micros else f"{_spell_second(second)}Z"
+
+
+@lru_cache(4)
+def _spell_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]

@@ -42,7 +42,7 @@ def run_id(event: Event[Any], record: Record, group_id: str, cluster_id: str, re
         if said:
             return said
     name: tuple[str | int, ...]
-    if event.record.header(wire.CE_ID):
+    if event.texts.get(wire.CE_ID) or event.record.header(wire.CE_ID):
         name = ("run", group_id, event.source, event.id)
     else:
         origin = event.origin

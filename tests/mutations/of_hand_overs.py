@@ -21,8 +21,8 @@ def _finish_in_the_new_epoch(self: Worker, run: Any, outcome: Any, *, finished: 
         newer.tracker.finish([run.record.offset])
         newer.dirty = True
         run.partition = newer
-        self._intake.left([run], newer)
-        self._committer.wake()
+        self.parts.intake.left([run], newer)
+        self.parts.committer.wake()
 
 
 def _finish_if_open(self: Finished, runs: Any, partition: PartitionState) -> None:
