@@ -89,8 +89,10 @@ def test_what_another_operator_replayed_meanwhile_is_not_replayed_again(desk_con
             planned = await other.post("/letters/triage/replay", data={})
             assert "Replay 1 entry" in planned.text
             await one.post("/letters/triage/replay", data=EVERYTHING)
+            await asyncio.sleep(5)
             await app.settled()
             late = await other.post("/letters/triage/replay", data=EVERYTHING)
+            await asyncio.sleep(5)
             await app.settled()
             assert "0 replayed" in (await other.get(late.headers["location"])).text
 
