@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = SMALL if given.small else QUICK if given.quick else FULL
     if given.rounds is not None:
         size = replace(size, rounds=given.rounds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the broker ends with us
     try:
         return _run(chosen, size, given, _command(given))
     except (Impossible, PenstockError, RuntimeError) as error:
@@ -98,8 +100,8 @@ def _play(workloads: Sequence[Workload], data: Path, peers: Peers) -> list[tuple
     logs = data / "bench"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)
-    broker = local_kafka.start(folder, overrides={"log.retention.ms": "-1"}, say=say)
     try:
+        broker = local_kafka.start(folder, overrides={"log.retention.ms": "-1"}, say=say)
         stage = Stage(broker.bootstrap, logs, peers, say)
         for workload in workloads:
             results = stage.play(workload)
