@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.load import value_of
 from benchmarks.memory_stage import Stage
 
-ROUNDS = 5
+ROUNDS = 3
 EVENTS = 100_000
 WHOLE = "all defaults on"
 

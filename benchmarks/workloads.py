@@ -264,7 +264,7 @@ def records(size: Size) -> Workload:
     )
     loads = (Load("bench.records", count), Load("bench.agents", agents["count"], 10_000))
     title = f"Run records: {count:,} records drained with and without"
-    return Workload("records", title, loads, entries, size.rounds, goals, ("cpu_us", "rss", "recorded"), base=without)
+    return Workload("records", title, loads, entries, size.few(5), goals, ("cpu_us", "rss", "recorded"), base=without)
 
 
 WORKLOADS: Final[dict[str, Callable[[Size], Workload]]] = {
