@@ -36,10 +36,13 @@ check: setup  ## format, lint, types, the rules of the house
 quick: check  ## what is worth running every few minutes: the checks, then unit, law and promises, side by side
 	$(BIN)/pytest -q -n 5 --dist worksteal tests/unit tests/promises tests/law -m "not slow"
 
-test: setup  ## every test that needs Python and make only; on the real Kafka, in two processes: the laws mostly wait
-	@$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
-	$(BIN)/pytest -q tests --ignore tests/law --ignore tests/edges --ignore tests/agents; rest=$$?; \
-	wait $$law; laws=$$?; cat $(VENV)/law.log; exit $$((rest || laws))
+test: setup  ## every test that needs Python and make only, on the real Kafka; laws and crashes mostly wait, beside the rest
+	@began=$$(date +%s); \
+	$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
+	$(BIN)/pytest -q tests/crash > $(VENV)/crash.log 2>&1 & crash=$$!; \
+	$(BIN)/pytest -q -n 2 --dist worksteal tests $$(printf ' --ignore tests/%s' law crash edges agents); rest=$$?; \
+	wait $$law; laws=$$?; wait $$crash; crashes=$$?; cat $(VENV)/law.log $(VENV)/crash.log; \
+	echo "the tests took $$(($$(date +%s) - began)) s"; exit $$((rest || laws || crashes))
 
 test-edges: setup  ## the tests beside servers of others (a schema registry, ...; .ci/servers), in two processes: they mostly wait
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \

@@ -32,7 +32,7 @@ from penstock.service import logs
 from penstock.service.ending import no_task_left
 from penstock.service.log_ends import LogEnds
 from penstock.service.metrics import SourceCollector, WorkerCollector
-from penstock.service.neighbours import watched_group
+from penstock.service.neighbours import name_strangers
 from penstock.service.process import run_process, shared_http, stopped_by_signals, watched
 from penstock.service.snapshot import Snapshot, SourceSnapshot, snapshot_of, source_snapshot_of
 from penstock.telemetry.setup import tracing
@@ -101,10 +101,8 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                 )
                 levers = Levers(worker.parts, worker.wake)
                 _collect_seldom()
-                async with (
-                    following(topology, processor.name, broker, levers, SystemClock()),
-                    watched_group(processor, broker.admin()),
-                ):
+                await name_strangers(processor, broker.admin())
+                async with following(topology, processor.name, broker, levers, SystemClock()):
                     await _run(topology, processor, worker, broker, port)
         finally:
             await broker.close()

@@ -1,15 +1,17 @@
-"""Who shares a group and was declared otherwise is named once; the same declaration never is."""
+"""Who shares a group and was declared otherwise is named by a worker that starts; the same declaration never is."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import replace
 
+import pytest
+
 from penstock.broker.admin_contract import GroupDescription, Member
 from penstock.deploy.membership import client_id, declaration, strangers
-from penstock.service.neighbours import watch
+from penstock.errors import BrokerUnavailable
+from penstock.service.neighbours import name_strangers
 from penstock.topology.model import Processor
 
 WORK = Processor(name="work", group_id="t.work", handler="app:work", topics=("a", "b"))
@@ -33,28 +35,20 @@ def test_only_who_was_declared_otherwise_is_a_stranger():
     assert strangers(WORK, group(ours, theirs, "rdkafka")) == ("rdkafka", theirs)
 
 
-def test_each_set_of_strangers_is_said_once(caplog):
-    told = iter((group(client_id(WORK)), group(client_id(OTHER)), group(client_id(OTHER)), group("rdkafka")))
-    over = asyncio.Event()
-
+@pytest.mark.parametrize(("members", "said"), [((WORK,), 0), ((WORK, OTHER), 1)])
+def test_a_worker_that_starts_names_them(caplog, members, said):
     class Admin:
         async def group(self, _: str) -> GroupDescription:
-            try:
-                return next(told)
-            except StopIteration:
-                over.set()
-                return group()
-
-    async def looked() -> None:
-        task = asyncio.create_task(watch(WORK, Admin(), first=0, every=0))
-        await over.wait()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+            return group(*map(client_id, members))
 
     with caplog.at_level(logging.WARNING, "penstock.worker"):
-        asyncio.run(looked())
-    said = [record.getMessage() for record in caplog.records]
-    assert len(said) == 2
-    assert client_id(OTHER) in said[0]
-    assert "rdkafka" in said[1]
+        asyncio.run(name_strangers(WORK, Admin()))
+    assert [client_id(OTHER) in record.getMessage() for record in caplog.records] == [True] * said
+
+
+def test_a_broker_that_is_away_is_no_reason_not_to_start():
+    class Away:
+        async def group(self, _: str) -> GroupDescription:
+            raise BrokerUnavailable("no answer", "wait")
+
+    asyncio.run(name_strangers(WORK, Away()))
