@@ -72,7 +72,8 @@ class Finished:
         self._scheduled = False
         self.book()
         released, self._released = self._released, 0
-        self._wake(released)
+        if released:
+            self._wake(released)
 
     def book(self) -> bool:
         """Book what was put down; whether there was anything."""

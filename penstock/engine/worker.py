@@ -28,6 +28,7 @@ from penstock.errors import HandlerStuck, TopicMissing
 from penstock.headers import DISCARDED
 
 log = logging.getLogger("penstock.worker")
+_MISSING = "run `penstock apply` to create them; where they are there, this user is not authorised to see them"
 _LOOK_UP = 60.0  # seconds between looks at which retry topics exist
 
 
@@ -67,7 +68,7 @@ class Worker:
             parts.suspects,
             parts.counters,
             self._listeners,
-            parts.pool.wake,
+            self._wake,
             self.fail,
         )
         self.take, self.call, self.book = parts.dispatch.take, parts.executor.call, self._finished.book
@@ -82,10 +83,7 @@ class Worker:
         try:
             topics, missing = await parts.own_topics.look_up()
             if missing:
-                hint = (
-                    "run `penstock apply` to create them; where they are there, this user is not authorised to see them"
-                )
-                raise TopicMissing(f"missing topics: {', '.join(missing)}", hint)
+                raise TopicMissing(f"missing topics: {', '.join(missing)}", _MISSING)
             await parts.member.join(topics, parts.assignment)
             self.joined = True
             self._tasks = [self._spawn(parts.committer.watch()), self._spawn(self._deadlines.watch())]
@@ -125,13 +123,9 @@ class Worker:
     def wedged(self, run: Run) -> None:
         """A plain `def` handler does not end: its process must."""
         processor = self.parts.processor
-        self.fail(
-            HandlerStuck(
-                f"the handler of {processor.name!r} did not end {processor.stop_grace_period:g} s after its timeout, "
-                f"at {run.record.position}",
-                "a thread cannot be stopped: give what it waits for a timeout of its own",
-            )
-        )
+        late = f"did not end {processor.stop_grace_period:g} s after its timeout, at {run.record.position}"
+        hint = "a thread cannot be stopped: give what it waits for a timeout of its own"
+        self.fail(HandlerStuck(f"the handler of {processor.name!r} {late}", hint))
 
     async def _leave(self) -> None:
         parts = self.parts
@@ -168,9 +162,13 @@ class Worker:
 
     def wake(self) -> None:
         """Let what is ready begin."""
+        self._wake(self._dispatch.waiting)
+
+    def _wake(self, ready: int) -> None:
+        """Let so many more begin. The deadlines may have fallen asleep between an end and its booking."""
         if self._deadlines.idle:
             self._deadlines.wake()
-        self._pool.wake(self._dispatch.waiting)
+        self._pool.wake(ready)
 
     def put(self, run: Run) -> None:
         """Queue a run that already has its lane, unless its partition is going."""
