@@ -138,13 +138,17 @@ def test_a_scan_given_up_half_way_lets_go(keeper):
     keeper.run(law)
 
 
+OTHERS = ("law", "foreign-")  # groups of tests that share the broker with this one; a reader would not know these names
+
+
 def test_a_scan_commits_nothing_and_leaves_no_group(keeper):
     async def law(stage):
         at = TopicPartition(await stage.topic(), 0)
         await stage.fill(at, 3)
         before = set(await stage.broker.admin().groups())
         await scanned(stage, {at: (0, 3)})
-        assert {group for group in await stage.broker.admin().groups() if group not in before} == set()
+        made = set(await stage.broker.admin().groups()) - before
+        assert {group for group in made if not group.startswith(OTHERS)} == set()
 
     keeper.run(law)
 
