@@ -23,7 +23,7 @@ def nothing_is_lost(case):
     verdict = trial(case, seeds=SEEDS)
 
     assert (verdict.lost, verdict.unrecognised) == (0, 0)
-    assert verdict.kills >= SEEDS
+    assert verdict.kills >= SEEDS // 2, "a play in which nobody dies shows nothing"
     return verdict
 
 
