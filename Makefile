@@ -38,7 +38,7 @@ quick: check  ## what is worth running every few minutes: the checks, then unit,
 
 test: setup  ## every test that needs Python and make only, on the real Kafka; laws and crashes mostly wait, beside the rest
 	@began=$$(date +%s); \
-	$(BIN)/pytest -q tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
+	$(BIN)/pytest -q -n 2 --dist worksteal tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
 	$(BIN)/pytest -q tests/crash > $(VENV)/crash.log 2>&1 & crash=$$!; \
 	$(BIN)/pytest -q -n 2 --dist worksteal tests $$(printf ' --ignore tests/%s' law crash edges agents); rest=$$?; \
 	wait $$law; laws=$$?; wait $$crash; crashes=$$?; cat $(VENV)/law.log $(VENV)/crash.log; \
