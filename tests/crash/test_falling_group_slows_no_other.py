@@ -18,7 +18,7 @@ from tests.crash.outcome import Outcome, settle
 from tests.crash.scenario import faults
 
 RATE, WINDOW = 40.0, 3.0  # events a second; seconds
-EATEN = 18  # events that leave 12 MiB behind, each
+EATEN = 14  # events that leave 20 MiB behind, each
 CEILING = 160  # MiB; a worker that has done nothing holds about 60
 FALLING = '''
 """A group that dies whenever it starts, and one that keeps what it should let go."""
@@ -33,7 +33,7 @@ class Falls:
 held = []
 
 async def grows(event):
-    held.append(b"x" * (12 << 20))
+    held.append(b"x" * (20 << 20))
     await asyncio.sleep(0.4)
     with open(os.environ["CRASH_LEDGER"] + ".grown", "a") as file:
         file.write(json.dumps([event.data["n"], os.getpid()]) + "\\n")
