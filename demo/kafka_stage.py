@@ -108,7 +108,7 @@ class KafkaStage:
             raise PenstockError(f"{worker} does not run, so it cannot be killed", f"see {self._logs}")
         processor = self.topology.processors[worker.partition(".")[0]]
         group = await self.broker.admin().group(processor.group_id)
-        own = [one.partitions for one in group.members if one.client_id.endswith(f"-{pid}")]
+        own = [one.partitions for one in group.members if f"-{pid}-" in one.client_id]
         partitions = frozenset(at.partition for one in own for at in one if at.topic in processor.topics)
         os.kill(pid, signal.SIGKILL)
         self._supervisors[worker].stop()
