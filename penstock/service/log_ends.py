@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from penstock.broker.contract import Admin
 from penstock.engine.worker import Worker
@@ -12,6 +13,7 @@ from penstock.record import TopicPartition
 
 log = logging.getLogger("penstock.metrics")
 _EVERY = 5.0
+_PATIENCE = 1.0  # seconds a scrape waits for the broker: beside a busy loop the answer may take longer
 
 
 class LogEnds:
@@ -22,16 +24,24 @@ class LogEnds:
         self._monotonic = monotonic
         self._asked = float("-inf")
         self._known: dict[TopicPartition, int] = {}
+        self._asking: asyncio.Task[None] | None = None
 
     async def of(self, worker: Worker) -> Mapping[TopicPartition, int]:
         """The end of each partition the worker owns, by the broker or the client, whichever saw more."""
         now = self._monotonic()
-        if now - self._asked >= _EVERY:
+        if self._asking is None and now - self._asked >= _EVERY:
             self._asked = now
-            try:
-                found = await self._admin.ends(list(worker.parts.partitions))
-                self._known = {partition: ends.high for partition, ends in found.items()}
-            except BrokerError as error:
-                log.debug("log ends are as of a moment ago: %s", error)
+            self._asking = asyncio.create_task(self._ask(list(worker.parts.partitions)))
+        if self._asking is not None:
+            answered, _ = await asyncio.wait({self._asking}, timeout=_PATIENCE)
+            if answered:
+                self._asking = None
         seen = worker.parts.member.ends() if worker.joined else {}
         return {one: max(self._known.get(one, 0), seen.get(one, 0)) for one in worker.parts.partitions}
+
+    async def _ask(self, partitions: Sequence[TopicPartition]) -> None:
+        try:
+            found = await self._admin.ends(partitions)
+            self._known = {partition: ends.high for partition, ends in found.items()}
+        except BrokerError as error:
+            log.debug("log ends are as of a moment ago: %s", error)
