@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -29,13 +30,11 @@ class LogEnds:
     async def of(self, worker: Worker) -> Mapping[TopicPartition, int]:
         """The end of each partition the worker owns, by the broker or the client, whichever saw more."""
         now = self._monotonic()
-        if self._asking is None and now - self._asked >= _EVERY:
+        if self._asking is None or (self._asking.done() and now - self._asked >= _EVERY):
             self._asked = now
             self._asking = asyncio.create_task(self._ask(list(worker.parts.partitions)))
-        if self._asking is not None:
-            answered, _ = await asyncio.wait({self._asking}, timeout=_PATIENCE)
-            if answered:
-                self._asking = None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._asking), _PATIENCE)
         seen = worker.parts.member.ends() if worker.joined else {}
         return {one: max(self._known.get(one, 0), seen.get(one, 0)) for one in worker.parts.partitions}
 
