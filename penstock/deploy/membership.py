@@ -34,9 +34,14 @@ def declaration(processor: Processor) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:_DIGITS]
 
 
+def process_name(group_id: str) -> str:
+    """How this process is called in a group: group, host and process."""
+    return f"{group_id}-{socket.gethostname()}-{os.getpid()}"
+
+
 def client_id(processor: Processor) -> str:
-    """How this process is called in the group: group, host, process and declaration."""
-    return f"{processor.group_id}-{socket.gethostname()}-{os.getpid()}-{declaration(processor)}"
+    """How a worker is called: the process, and the declaration."""
+    return f"{process_name(processor.group_id)}-{declaration(processor)}"
 
 
 def strangers(processor: Processor, group: GroupDescription) -> tuple[str, ...]:

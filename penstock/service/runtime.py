@@ -7,7 +7,6 @@ import dataclasses
 import gc
 import logging
 import os
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -141,7 +140,7 @@ async def _serve_source(topology: Topology, options: SourceOptions, port: int | 
                 source,
                 broker,
                 SystemClock(),
-                client_id=_client_id(options.group_id),
+                client_id=membership.process_name(options.group_id),
                 http=http,
                 backlog=partial(status.backlog, topology, broker),
             )
@@ -156,10 +155,6 @@ async def _serve_source(topology: Topology, options: SourceOptions, port: int | 
         finally:
             await broker.close()
     await no_task_left()
-
-
-def _client_id(group_id: str) -> str:
-    return f"{group_id}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _metrics_of(worker: Worker, broker: Broker) -> Callable[[], CollectorRegistry]:
