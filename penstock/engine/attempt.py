@@ -190,9 +190,7 @@ class Attempt:
         index: int,
     ) -> Outgoing:
         shared, event = self._shared, self.event
-        said = event.texts
         declared = shared.topology.topics.get(topic)
-        event_id = said.get(wire.CE_ID) or event.id
         return seal(
             shared.codec,
             topic=topic,
@@ -203,10 +201,10 @@ class Attempt:
             source=f"/{shared.topology.name}/{shared.processor.name}",
             time=spell_instant(shared.clock.now()),
             subject=subject,
-            correlation_id=said.get(wire.CE_CORRELATION_ID) or event_id,
-            causation_id=event_id,
-            tenant=said.get(wire.CE_TENANT_ID),
-            traceparent=self._traceparent() or said.get(wire.TRACEPARENT),
+            correlation_id=event.correlation_id,
+            causation_id=event.id,
+            tenant=event.tenant,
+            traceparent=self._traceparent() or event.texts.get(wire.TRACEPARENT),
             headers=headers,
             marks=(wire.line(wire.RUN_ID, self.run_id),),
         )
