@@ -59,10 +59,7 @@ class HandOff:
         refused: SendRefused | None = None
         for record, future in zip(records, futures, strict=True):
             try:
-                try:
-                    positions.append(await future)  # as nearly always; a coroutine more would cost each output
-                except SendFailed as error:
-                    positions.append(await self._sent_again(run, record, error))
+                positions.append(await self.acknowledged(run, record, future))
             except SendRefused as error:
                 refused = refused or error
             except BaseException:
@@ -74,14 +71,22 @@ class HandOff:
         self._counters.emitted += len(records)
         return positions
 
-    async def output(self, run: Sender, record: Outgoing) -> Position:
-        """Send one; as `outputs`, for the most frequent number of them."""
-        try:
-            position = await self._send(run, record)
-        except SendFailed as error:
-            position = await self._sent_again(run, record, error)
-        self._counters.emitted += 1
-        return position
+    async def acknowledged(
+        self, run: Sender, record: Outgoing, sent: asyncio.Future[Position] | None = None
+    ) -> Position:
+        """Send one, where that is not done yet, and again after a passing failure, until the broker has it.
+
+        Raises SendRefused where it never will.
+        """
+        wait = _FIRST_WAIT
+        future = self._send(run, record) if sent is None else sent
+        while True:
+            try:
+                return await future
+            except SendFailed as error:
+                await self._wait(run, record.topic, error, wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                future = self._send(run, record)
 
     async def certainly(self, run: Sender, record: Outgoing, smaller: Outgoing | None = None) -> Position:
         """Send a retry or dead letter record, however long it takes.
@@ -92,10 +97,7 @@ class HandOff:
         current = record
         while True:
             try:
-                try:
-                    return await self._send(run, current)
-                except SendFailed as error:
-                    return await self._sent_again(run, current, error)
+                return await self.acknowledged(run, current)
             except SendRefused as error:
                 if smaller is not None:
                     log.error("%s refused %s (%s); sending it without error headers", record.topic, run, error)
@@ -108,17 +110,6 @@ class HandOff:
         if not run.partition.active:
             raise StaleEpoch
         return self._producer.send(record)
-
-    async def _sent_again(self, run: Sender, record: Outgoing, error: SendFailed) -> Position:
-        """The position of a record that was not acknowledged with `error`: sent until it is."""
-        wait = _FIRST_WAIT
-        while True:
-            await self._wait(run, record.topic, error, wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
-            try:
-                return await self._send(run, record)
-            except SendFailed as another:
-                error = another
 
     async def _wait(self, run: Sender, topic: str, error: Exception, seconds: float) -> None:
         self._counters.hand_off_failures += 1

@@ -50,8 +50,9 @@ class Settle:
         if type(outcome) is Done:
             emitted = outcome.emitted
             try:
-                if len(emitted) == 1:  # as nearly always
-                    run.sent = (await self._hand_off.output(run, emitted[0]),)
+                if len(emitted) == 1:  # as nearly always, and a coroutine less
+                    run.sent = (await self._hand_off.acknowledged(run, emitted[0]),)
+                    self._counters.emitted += 1
                 else:
                     run.sent = await self._hand_off.outputs(run, emitted)
                 return outcome, True
