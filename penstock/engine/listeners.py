@@ -32,7 +32,7 @@ class Listeners:
         """Whether somebody hears of every attempt."""
         return self._observe is not None
 
-    def hear_of_done(self, run: Run) -> bool:
+    def _hears_of_done(self, run: Run) -> bool:
         """Whether anybody hears of a run that went well."""
         recorder = self._recorder
         if recorder is None or self._observe is not None:
@@ -55,7 +55,9 @@ class Listeners:
 
     def tell(self, run: Run, outcome: Outcome, duration: float, began: float) -> None:
         """Report an attempt; `began` is loop time, 0 where only its duration is known."""
-        if self._observe is None and (self._recorder is None or (type(outcome) is Done and not self.hear_of_done(run))):
+        if self._observe is None and (
+            self._recorder is None or (type(outcome) is Done and not self._hears_of_done(run))
+        ):
             return
         ago = self._clock.monotonic() - began if began else duration
         started = self._clock.now() - ago
