@@ -6,7 +6,7 @@ import getpass
 import socket
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,19 +44,14 @@ class Audit:
         """
         from penstock.clock import SystemClock
         from penstock.control.commands import Command
-        from penstock.control.turns import turn
-        from penstock.errors import TopicMissing
+        from penstock.control.turns import recorded_turn
 
         asked = {name: value for name, value in (self.asked | more).items() if value not in (None, (), False)}
         said = ", ".join(f"{name.replace('_', ' ')} {_text(name, value)}" for name, value in asked.items())
         clock = SystemClock()
         at = round(clock.now() * 1000)
         command = Command(str(uuid.uuid4()), self.action, self.target, operator(self.door), at, "", count, said)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(turn(self.topology, broker, command, clock))
-            except TopicMissing as error:
-                note(f"this is not on the audit: {error.message}; {error.hint}")
+        async with recorded_turn(self.topology, broker, command, clock, note):
             yield
 
 

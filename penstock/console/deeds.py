@@ -36,6 +36,10 @@ class Deed:
         """So many more are done."""
         self.done += count
 
+    def remarked(self, text: str) -> None:
+        """Something to say beside the outcome."""
+        self.remark = text
+
 
 class Deeds:
     """The actions of one console; the newest hundred are kept."""

@@ -6,7 +6,7 @@ import difflib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,7 +19,7 @@ from penstock.console.pages.letters import position_asked
 from penstock.console.render import Pages, pretty, took
 from penstock.control.commands import Command
 from penstock.control.commands import Deed as Action
-from penstock.control.turns import turn
+from penstock.control.turns import recorded_turn
 from penstock.dead_letter import discard as discarding
 from penstock.dead_letter import replay as replaying
 from penstock.dead_letter.canary import replay_carefully
@@ -163,11 +163,7 @@ class _Ways:
         detail = ", ".join(f"{name} {value}" for name, value in said.items())
         target, at = request.path_params["processor"], round(desk.clock.now() * 1000)
         command = Command(str(uuid.uuid4()), action, target, operator(request, form), at, "", count, detail)
-        async with AsyncExitStack() as stack:
-            try:
-                await stack.enter_async_context(turn(desk.topology, desk.broker, command, desk.clock))
-            except TopicMissing as error:
-                deed.remark = f"this is not on the audit: {error.message}; {error.hint}"
+        async with recorded_turn(desk.topology, desk.broker, command, desk.clock, deed.remarked):
             yield replay_id
 
     def _command(self, verb: str, request: Request, form: Mapping[str, str]) -> str:
