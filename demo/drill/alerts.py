@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from demo.drill.stage import Stage
+from penstock.local_kafka.launch import free_port
 
 _DEAD: Final = re.compile(r'^penstock_dead_letters_total\{.*?processor="(\w+)",reason="(\w+)"\} (\S+)$', re.MULTILINE)
 
@@ -50,7 +50,7 @@ class Pager:
         every = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         config = {"global": every, "rule_files": ["alerts.yml"], "scrape_configs": [scraped]}
         (self._folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        self._port = _free_port()
+        self._port = free_port()
         with (self._folder / "log").open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [self._program, "--config.file=prometheus.yml", "--storage.tsdb.path=data",
@@ -108,10 +108,3 @@ def _rising(workers: list[str]) -> list[str]:
         for (processor, reason), count in dead.items()
         if count
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
