@@ -34,7 +34,7 @@ check: setup  ## format, lint, types, the rules of the house
 	$(BIN)/pytest -q tests/house
 
 quick: check  ## what is worth running every few minutes: the checks, then unit, law and promises, side by side
-	$(BIN)/pytest -q -n 4 --dist worksteal tests/unit tests/promises tests/law -m "not slow"
+	$(BIN)/pytest -q -n 4 --dist worksteal tests/unit tests/promises tests/law
 
 test: setup  ## every test that needs Python and make only, on the real Kafka; laws and crashes mostly wait, beside the rest
 	@began=$$(date +%s); \

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -32,34 +31,35 @@ def kafka() -> Iterator[str]:
     if running := os.environ.get(SHARED):
         yield running
         return
-    with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as folder:
-        data = Path(folder) / "data"
+    with contextlib.ExitStack() as own:
         try:
-            broker = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
+            bootstrap = own.enter_context(_broker())
         except LocalKafkaError as error:
             _no_broker(str(error))
             return
-        try:
-            yield broker.bootstrap
-        finally:
-            local_kafka.wipe(data)
+        yield bootstrap
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Several test processes at once (`-n 4`) share one broker, which the first of them starts."""
     if not getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput") or SHARED in os.environ:
         return
-    folder = Path(tempfile.mkdtemp(prefix="penstock-kafka-"))
+    shared = contextlib.ExitStack()
     with contextlib.suppress(LocalKafkaError):  # each process that needs a broker then says why there is none
-        os.environ[SHARED] = local_kafka.start(folder / "data", jvm=local_kafka.SHORT_LIVED).bootstrap
-    config.add_cleanup(lambda: _remove(folder))
+        os.environ[SHARED] = shared.enter_context(_broker())
+    config.add_cleanup(shared.close)
 
 
-def _remove(folder: Path) -> None:
-    os.environ.pop(SHARED, None)
-    if (folder / "data").exists():
-        local_kafka.wipe(folder / "data")
-    shutil.rmtree(folder, ignore_errors=True)
+@contextlib.contextmanager
+def _broker() -> Iterator[str]:
+    """A broker, gone afterwards with its data. Raises LocalKafkaError."""
+    with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as folder:
+        data = Path(folder) / "data"
+        broker = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED)
+        try:
+            yield broker.bootstrap
+        finally:
+            local_kafka.wipe(data)
 
 
 @pytest.fixture
