@@ -7,13 +7,14 @@ All else is the registry's own.
 from __future__ import annotations
 
 import json
-import threading
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from serving import served
 
 _SPACE = uuid.UUID("5f1c1a52-0000-5d0e-9d0f-000000000000")
 _MOST = 1000  # numbers that a GUID is looked for among
@@ -65,12 +66,7 @@ class _Answer(BaseHTTPRequestHandler):
 @contextmanager
 def with_guids(registry: str) -> Iterator[str]:
     """The address of the registry with GUIDs, until the block ends."""
-    with _Before(("127.0.0.1", 0), _Answer) as server:
-        server.registry = registry
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            serving.join()
+    server = _Before(("127.0.0.1", 0), _Answer)
+    server.registry = registry
+    with served(server) as address:
+        yield address

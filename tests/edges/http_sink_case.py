@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from connector_cases import COUNT, topology
+from serving import served
 
 from penstock.testing.connector_kit import SinkCase
 
@@ -76,14 +77,8 @@ class _Answer(BaseHTTPRequestHandler):
 def receiver() -> Iterator[Ledger]:
     """A receiver that serves until the block ends."""
     ledger = Ledger()
-    with _Receiver(ledger) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            yield ledger
-        finally:
-            server.shutdown()
-            serving.join()
+    with served(_Receiver(ledger)):
+        yield ledger
 
 
 def http_sink(folder: Path, ledger: Ledger) -> SinkCase:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import gzip
 import http.server
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import served
 
 APP = """\
 async def triage(event, ctx):
@@ -68,7 +68,9 @@ class Collector:
 @pytest.fixture
 def collector(absent: Callable[[str], None]) -> Iterator[tuple[str, Collector]]:
     """Its address, and what it has received."""
-    if importlib.util.find_spec("opentelemetry.exporter") is None:
+    try:
+        importlib.import_module("opentelemetry.exporter.otlp.proto.http")  # the part that only the extra brings
+    except ImportError:
         absent("the extra `otel` is not installed")
     found = Collector()
 
@@ -83,13 +85,8 @@ def collector(absent: Callable[[str], None]) -> Iterator[tuple[str, Collector]]:
         def log_message(self, *_said: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", found
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        yield address, found
 
 
 def attribute(span: Any, name: str) -> Any:

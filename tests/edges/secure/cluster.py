@@ -32,6 +32,14 @@ from penstock.local_kafka.launch import free_port
 from penstock.record import TopicPartition
 from penstock.topology.kafka_secrets import revealed
 
+CHECKED = """
+name: {name}
+topics:
+  {name}.in: {{ partitions: 1, type: thing.come }}
+  {name}.out: {{ partitions: 1, type: thing.checked }}
+processors:
+  check: {{ handler: "handlers:check", topics: [{name}.in], output: {name}.out }}
+"""
 PATIENCE = 90.0  # seconds for what takes a few on an idle machine
 _EVERY = AclBindingFilter(
     ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY

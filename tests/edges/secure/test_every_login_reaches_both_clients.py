@@ -4,39 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 
 import pytest
-from cluster import Cluster, Desk, TokenEndpoint
+from cluster import CHECKED, Cluster, Desk, TokenEndpoint
+from serving import served
 
 from penstock import Publisher
 from penstock.broker.kafka.oauth import token_provider
 from penstock.errors import BrokerError, PenstockError
 
 HANDLER = "async def check(event):\n    return {'n': event.data['n']}\n"
-TOPOLOGY = """
-name: {name}
-topics:
-  {name}.in: {{ partitions: 1, type: thing.come }}
-  {name}.out: {{ partitions: 1, type: thing.checked }}
-processors:
-  check: {{ handler: "handlers:check", topics: [{name}.in], output: {name}.out }}
-"""
 
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     TokenEndpoint.asked = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint) as server:
-        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/token"
-        finally:
-            server.shutdown()
-            serving.join()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), TokenEndpoint)) as address:
+        yield f"{address}/token"
 
 
 def settings(cluster: Cluster, login: str, user: str, endpoint: str) -> dict[str, str]:
@@ -45,7 +31,7 @@ def settings(cluster: Cluster, login: str, user: str, endpoint: str) -> dict[str
 
 @pytest.mark.parametrize("login", ["mtls", "oauth", "oidc"])
 def test_a_worker_a_publisher_and_a_live_tail_log_in(cluster: Cluster, login: str, endpoint: str) -> None:
-    name, text = f"way-{login}", TOPOLOGY.format(name=f"way-{login}")
+    name, text = f"way-{login}", CHECKED.format(name=f"way-{login}")
     made = Desk(cluster.folder / f"{name}-admin", text, cluster.scram("admin"), handlers=HANDLER)
     assert made.penstock("apply", "--yes").returncode == 0
     desk = Desk(cluster.folder / name, text, settings(cluster, login, "app", endpoint), handlers=HANDLER)

@@ -7,18 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cluster import Cluster, Desk
+from cluster import CHECKED, Cluster, Desk
 
 from penstock.local_kafka.launch import free_port
 
 HANDLER = "async def check(event, ctx):\n    await ctx.progress('looking')\n    return {'n': event.data['n']}\n"
-TOPOLOGY = """
-name: {name}
-topics:
-  {name}.in: {{ partitions: 1, type: thing.come }}
-  {name}.out: {{ partitions: 1, type: thing.checked }}
-processors:
-  check: {{ handler: "handlers:check", topics: [{name}.in], output: {name}.out }}
+TOPOLOGY = (
+    CHECKED
+    + """\
 connectors:
   inbox: {{ type: file_source, path: "in/*.jsonl", topic: {name}.in, poll: 100ms }}
   door:
@@ -29,6 +25,7 @@ connectors:
     reply: [{name}.out]
     max_backlog: 1000
 """
+)
 PORT = free_port()
 
 
