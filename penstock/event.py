@@ -35,6 +35,7 @@ class Event(Generic[T]):
         self._record = record
         self._type = type_
         self._origin = origin
+        self._texts: Mapping[str, str] | None = None
         self.data = data
 
     @property
@@ -53,11 +54,9 @@ class Event(Generic[T]):
     @property
     def texts(self) -> Mapping[str, str]:
         """The headers that are text, by name; of duplicates the last. They are walked once, when first asked for."""
-        try:
-            return self._texts
-        except AttributeError:  # set only where it is asked for: most events pay nothing
-            self._texts: Mapping[str, str] = wire.texts(self._record.headers)
-            return self._texts
+        if self._texts is None:
+            self._texts = wire.texts(self._record.headers)
+        return self._texts
 
     @property
     def type(self) -> str:

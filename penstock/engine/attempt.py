@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from penstock import headers as wire
@@ -19,7 +19,7 @@ from penstock.errors import HandlerError
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import emitted_id, seal, spell_instant
+from penstock.schema.envelope import Stamp, emitted_id, spell_instant
 from penstock.topology.derived import progress_topic
 from penstock.topology.model import Processor, Topology
 
@@ -42,6 +42,20 @@ class Surroundings:
     log: logging.Logger
     clock: Clock
     counters: Counters
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
+
+    def stamp(self, topic: str, type_: str | None) -> Stamp:
+        """What seals events of a type for a topic; that of the topic's own type (None, or '') is kept."""
+        if type_:
+            return self._stamp(topic, type_)
+        found = self._stamps.get(topic)
+        if found is None:
+            declared = self.topology.topics.get(topic)
+            found = self._stamps[topic] = self._stamp(topic, (declared.type if declared else None) or "")
+        return found
+
+    def _stamp(self, topic: str, type_: str) -> Stamp:
+        return Stamp(self.codec, topic, type_, f"/{self.topology.name}/{self.processor.name}")
 
 
 class Attempt:
@@ -189,22 +203,18 @@ class Attempt:
         headers: Mapping[str, str | bytes | None] | None,
         index: int,
     ) -> Outgoing:
-        shared, event = self._shared, self.event
-        declared = shared.topology.topics.get(topic)
-        return seal(
-            shared.codec,
-            topic=topic,
-            data=data,
-            key=event.record.key if key is _SAME else key,
-            type=type_ or (declared.type if declared else None) or "",
-            id=emitted_id(self.run_id, topic, index),
-            source=f"/{shared.topology.name}/{shared.processor.name}",
+        shared, event, run_id = self._shared, self.event, self.run_id
+        texts, id_ = event.texts, event.id
+        return shared.stamp(topic, type_).seal(
+            data,
+            event.record.key if key is _SAME else key,
+            emitted_id(run_id, topic, index),
             time=spell_instant(shared.clock.now()),
             subject=subject,
-            correlation_id=event.correlation_id,
-            causation_id=event.id,
-            tenant=event.tenant,
-            traceparent=self._traceparent() or event.texts.get(wire.TRACEPARENT),
+            correlation_id=texts.get(wire.CE_CORRELATION_ID) or id_,
+            causation_id=id_,
+            tenant=texts.get(wire.CE_TENANT_ID),
+            traceparent=self._traceparent() or texts.get(wire.TRACEPARENT),
             headers=headers,
-            marks=(wire.line(wire.RUN_ID, self.run_id),),
+            marks=((wire.RUN_ID, run_id.encode()),),
         )

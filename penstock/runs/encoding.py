@@ -15,6 +15,7 @@ from penstock.errors import CodecError
 from penstock.record import Record
 from penstock.runs import fields
 from penstock.runs.masking import masked
+from penstock.runs.tracebacks import Tracebacks
 from penstock.schema import structured
 from penstock.schema.codec import Codec
 from penstock.schema.envelope import Opener
@@ -38,6 +39,7 @@ class Encoder:
         self._types = {name: topic.type or "" for name, topic in topology.topics.items()}
         self._own: dict[str, bool] = {}
         self._opener = Opener(topology, group, Codec(topology))
+        self._tracebacks = Tracebacks()
         self._head = {
             fields.V: fields.VERSION,
             fields.WORKER: worker,
@@ -78,6 +80,8 @@ class Encoder:
             _replayed(found, headers)
         if report.outcome != "done" or report.attempt > 1:
             _trouble(found, report)
+        if report.failure is not None:
+            found[fields.ERROR] = self._error(report.failure)
         if report.steps or report.usage or report.sent:
             _work(found, report)
         if self._settings.payloads:
@@ -106,6 +110,12 @@ class Encoder:
         if record.key is not None:
             found[fields.KEY] = record.key[:256].decode(errors="backslashreplace")
 
+    def _error(self, failure: Failure) -> dict[str, str]:
+        said = {"type": failure.type, "message": failure.message[:_TEXT], "fingerprint": failure.fingerprint}
+        if failure.error is not None:
+            said["trace"] = self._tracebacks.of(failure.error)[-_TRACE:]
+        return said
+
     def _payload(self, found: dict[str, Any], record: Record) -> None:
         try:
             data = masked(self._opener.open(record).data, self._settings.mask)
@@ -132,18 +142,6 @@ def _trouble(found: dict[str, Any], report: AttemptReport) -> None:
         found[fields.REASON] = report.reason[:_TEXT]
     if report.lateness is not None:
         found[fields.LATE] = int(report.lateness * 1000)
-    if report.failure is not None:
-        found[fields.ERROR] = _error(report.failure)
-
-
-def _error(failure: Failure) -> dict[str, str]:
-    trace = failure.trace
-    return {
-        "type": failure.type,
-        "message": failure.message[:_TEXT],
-        "fingerprint": failure.fingerprint,
-        **({"trace": trace[-_TRACE:]} if trace else {}),
-    }
 
 
 def _work(found: dict[str, Any], report: AttemptReport) -> None:

@@ -1,4 +1,4 @@
-"""The envelope around data: records opened to events, events sealed to records. CloudEvents 1.0 on Kafka.
+"""The envelope around data: records opened to events (sealing.py is the way back). CloudEvents 1.0 on Kafka.
 
 Binary mode is written; binary mode, structured mode and records without any CloudEvents header are read.
 """
@@ -6,29 +6,25 @@ Binary mode is written; binary mode, structured mode and records without any Clo
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID
 
 from penstock import headers as wire
-from penstock.errors import Undecodable, Unencodable
+from penstock.errors import Undecodable
 from penstock.event import Event, Origin
-from penstock.record import Header, Headers, Outgoing, Record
+from penstock.record import Record
 from penstock.schema import json_data, structured
 from penstock.schema.codec import Codec
 from penstock.schema.foreign import unwrap
 from penstock.schema.identity import emitted_id, is_own_topic, run_id
+from penstock.schema.sealing import Stamp, key_bytes, seal, spell_instant
 from penstock.topology.model import Topology
 
-__all__ = ["Opener", "emitted_id", "key_bytes", "run_id", "seal", "spell_instant"]
+__all__ = ["Opener", "Stamp", "emitted_id", "key_bytes", "run_id", "seal", "spell_instant"]
 
-_SPECVERSION: Final = (wire.CE_SPECVERSION, b"1.0")
 _JSON: Final = json_data.CONTENT_TYPE.encode()
 _READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs
 _TYPES_KEPT: Final = 256  # names of types that are decoded once
-_RESERVED: Final = {wire.CONTENT_TYPE: "it follows from the event type", wire.TRACEPARENT: "give traceparent= instead"}
 
 
 class Opener:
@@ -148,95 +144,3 @@ def _carried_origin(record: Record) -> Origin:
     if topic is None or partition is None or offset is None:
         return Origin(record.topic, record.partition, record.offset, record.timestamp)
     return Origin(topic, partition, offset, record.timestamp if timestamp is None else timestamp)
-
-
-def seal(
-    codec: Codec,
-    *,
-    topic: str,
-    data: Any,
-    key: Any,
-    type: str,
-    id: str,
-    source: str,
-    time: datetime | str | None = None,
-    subject: str | None = None,
-    correlation_id: str | None = None,
-    causation_id: str | None = None,
-    tenant: str | None = None,
-    traceparent: str | None = None,
-    headers: Mapping[str, str | bytes | None] | None = None,
-    marks: Headers = (),
-) -> Outgoing:
-    """The record of an event: attributes as headers in a fixed order, then `marks` (ours), then the user's.
-
-    `type` '' becomes the topic's name, since CloudEvents demands one. A time without a zone is UTC; one that is text is
-    spelled already (see spell_instant). Raises
-    Unencodable for data or a key that cannot be said, ValueError for a header name that is reserved.
-    """
-    value, content_type, dataschema = codec.encode(type, data, topic)
-    try:
-        said: list[Header] = [_SPECVERSION, (wire.CE_ID, id.encode()), (wire.CE_TYPE, (type or topic).encode())]
-        said.append((wire.CE_SOURCE, source.encode()))
-        if time is not None:
-            said.append((wire.CE_TIME, (time if isinstance(time, str) else _spell_time(time)).encode()))
-        for name, text in (
-            (wire.CE_SUBJECT, subject),
-            (wire.CE_DATASCHEMA, dataschema),
-            (wire.CE_CORRELATION_ID, correlation_id),
-            (wire.CE_CAUSATION_ID, causation_id),
-            (wire.CE_TENANT_ID, tenant),
-            (wire.CONTENT_TYPE, content_type or None),
-            (wire.TRACEPARENT, traceparent),
-        ):
-            if text is not None:
-                said.append((name, text.encode()))
-    except (UnicodeEncodeError, AttributeError) as error:
-        raise Unencodable(f"an attribute of the event is no text: {error}", "subject, tenant, ids are str") from None
-    said.extend(marks)
-    if headers:
-        said.extend(_user_headers(headers))
-    return Outgoing(topic, key_bytes(key, topic), value, tuple(said))
-
-
-def key_bytes(key: Any, topic: str) -> bytes | None:
-    """The record key: text as UTF-8, bytes as they are, None null, whole numbers and UUIDs as text."""
-    if key is None or isinstance(key, bytes):
-        return key
-    if isinstance(key, int | UUID) and not isinstance(key, bool):
-        return str(key).encode()
-    if isinstance(key, str):
-        try:
-            return key.encode()
-        except UnicodeEncodeError:
-            raise Unencodable(f"the key {key!r} for topic {topic} is no UTF-8 text", "send valid text") from None
-    hint = "a key is str, bytes, int, UUID or None"
-    raise Unencodable(f"the key for topic {topic} is a {key.__class__.__name__}", hint)
-
-
-def _user_headers(headers: Mapping[str, str | bytes | None]) -> list[Header]:
-    found: list[Header] = []
-    for name, value in headers.items():
-        if name.startswith((wire.OURS, "ce_")) or name in _RESERVED:
-            hint = _RESERVED.get(name, "ce_ and penstock- headers are written here; use the keyword of that name")
-            raise ValueError(f"the header {name!r} is reserved ({hint})")
-        found.append((name, value.encode() if isinstance(value, str) else value))
-    return found
-
-
-def _spell_time(time: datetime) -> str:
-    """RFC 3339, in UTC."""
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    return time.isoformat().replace("+00:00", "Z")
-
-
-def spell_instant(now: float) -> str:
-    """Epoch seconds as RFC 3339, in UTC: what `ce_time` holds. The second is spelled once for all events in it."""
-    second, micros = divmod(round(now * 1_000_000), 1_000_000)
-    return f"{_spell_second(second)}.{micros:06d}Z" if micros else f"{_spell_second(second)}Z"
-
-
-@lru_cache(4)
-def _spell_second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).isoformat()[:19]

@@ -42,7 +42,10 @@ def run_id(event: Event[Any], record: Record, group_id: str, cluster_id: str, re
         if said:
             return said
     name: tuple[str | int, ...]
-    if event.texts.get(wire.CE_ID) or event.record.header(wire.CE_ID):
+    texts = event.texts
+    if said := texts.get(wire.CE_ID):
+        name = ("run", group_id, texts.get(wire.CE_SOURCE) or event.source, said)
+    elif event.record.header(wire.CE_ID):
         name = ("run", group_id, event.source, event.id)
     else:
         origin = event.origin
