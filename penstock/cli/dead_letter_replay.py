@@ -136,26 +136,12 @@ async def _plan(broker: Broker, topology: Topology, name: str, filters: Filters,
 
 
 async def _expect(broker: Broker, topology: Topology, processor: str, count: int, form: str) -> None:
-    """Say what it may cost, by what runs of this processor cost lately."""
-    from penstock.cli.runs_text import money, span
     from penstock.clock import SystemClock
-    from penstock.errors import TopicMissing
-    from penstock.runs.costs import expectation
+    from penstock.runs.costs import expected_cost
 
-    if not count:
-        return
-    tell = say if form == "table" else note
-    day_ago = round((SystemClock().now() - 86_400) * 1000)
-    try:
-        found = await expectation(topology, broker, processor, since=day_ago)
-    except TopicMissing:
-        tell("  expected cost: unknown, there is no record of runs")
-        return
-    if not found.seen:
-        tell("  expected cost: unknown, no run of the last day is on record")
-        return
-    cost = f"{money(found.cost * count)}, {found.tokens * count:.0f} tokens" if found.cost is not None else "none named"
-    tell(f"  expected cost: {cost}; {span(found.seconds)} each (by {found.seen} runs of the last day)")
+    if count:
+        tell = say if form == "table" else note
+        tell(f"  expected cost: {await expected_cost(topology, broker, processor, count, SystemClock().now())}")
 
 
 async def _replay(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def groups(ctx: click.Context, path: Path, form: str, processors: tuple[str, ...]) -> None:
     """Each consumer group: state, members, lag, true backlog, breakers, and the oldest unfinished event.
 
+    DEAD counts the dead letters that still wait: neither replayed nor discarded.
     BREAKERS are what the workers on this host say of themselves; `-` where none of them is here, or none answers.
     """
     from penstock.deploy import local_workers

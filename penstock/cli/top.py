@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from penstock.runs.recent import Recent
     from penstock.topology.model import Topology
 
+    Look = Callable[[], Awaitable[Overview]]
+
 HEADS = (
     "PROCESSOR",
     "WORKERS",
@@ -36,12 +39,13 @@ HEADS = (
     "MEAN",
     "FAILED",
     "RETRYING",
-    "IN DLT",
+    "DEAD",
     "COST/h",
     "",
 )
 _LEFT_OUT = {"WORKERS", "MEAN", "COST/h"}  # where the window is narrow
 _NARROW = 110  # columns
+_AGAIN = 2.0  # seconds
 
 
 @click.command()
@@ -53,8 +57,9 @@ _NARROW = 110  # columns
 def top(ctx: click.Context, path: Path, form: str, every: float, *, once: bool) -> None:
     """Processors live: running, saturation, true backlog (in time too), failures, dead letters, breakers, slow runs.
 
-    RUNNING with a ~ is estimated from what ended lately; it is measured where all workers are on this host. IN DLT
-    counts what stands in the dead letter topic, replayed or not.
+    RUNNING with a ~ is estimated from what ended lately; it is measured where all workers are on this host. DEAD
+    counts the dead letters that still wait: neither replayed nor discarded. While Kafka is away the last look stays,
+    and it is asked again.
     """
     door = doors.of(ctx)
     topology = door.topology(path)
@@ -63,64 +68,99 @@ def top(ctx: click.Context, path: Path, form: str, every: float, *, once: bool) 
     async def looked(broker: Broker) -> None:
         if live:
             note("reading what ran in the last minutes ...")
-        recent, tail = await _recent(topology, broker)
-        try:
+        async with _seeing(topology, broker) as look:
             if not live:
-                _print(await _look(topology, broker, recent), form)
+                _print(await look(), form)
             else:
-                await _live(topology, broker, recent, every)
-        finally:
-            tail.cancel()
-            await asyncio.gather(tail, return_exceptions=True)
+                await _live(topology.name, look, every)
 
     with suppress(KeyboardInterrupt):
+        while not _answered(door, topology, looked, live=live):
+            time.sleep(every)
+
+
+def _answered(
+    door: doors.Doors, topology: Topology, looked: Callable[[Broker], Awaitable[None]], *, live: bool
+) -> bool:
+    """Look until it is over; False where Kafka was not there to begin with, and somebody sits and waits for it."""
+    from penstock.errors import BrokerUnavailable
+
+    try:
         door.ask(topology, looked)
+    except BrokerUnavailable as error:
+        if not live:
+            raise
+        note(f"{time.strftime('%H:%M:%S')} {error.message}; it is asked again until Ctrl-C")
+        return False
+    return True
 
 
-async def _recent(topology: Topology, broker: Broker) -> tuple[Recent, asyncio.Task[None]]:
-    """What ran lately, and a task that hears what ends from now on."""
-    from penstock.errors import TopicMissing
-    from penstock.runs.reading import RunFilters, list_runs, tail_runs
-    from penstock.runs.recent import WINDOW, Recent
-
-    recent = Recent()
-
-    async def follow() -> None:
-        with suppress(TopicMissing):  # nothing is on record: the figures of the groups are shown all the same
-            async for _, attempts in tail_runs(topology, broker):
-                recent.take(attempts)
-
-    with suppress(TopicMissing):
-        since = round((time.time() - 2 * WINDOW) * 1000)
-        before = await list_runs(topology, broker, RunFilters(since=since, limit=50_000))
-        recent.take(sorted(before.attempts, key=lambda one: one.ended))
-    return recent, asyncio.create_task(follow())
-
-
-async def _look(topology: Topology, broker: Broker, recent: Recent) -> Overview:
+@asynccontextmanager
+async def _seeing(topology: Topology, broker: Broker) -> AsyncIterator[Look]:
+    """A function that looks: at the groups as they are then, and at what ended in the last minutes until then."""
+    from penstock.dead_letter.waiting import LetterCounts
     from penstock.deploy import local_workers
     from penstock.deploy.overview import overview
     from penstock.deploy.scrape import scrape
 
-    gauges = await asyncio.to_thread(scrape, local_workers.running(topology))
-    return await overview(topology, broker, recent, time.time(), gauges)
+    recent, letters = await _recent(topology, broker), LetterCounts(broker)
+
+    async def look() -> Overview:
+        gauges = await asyncio.to_thread(scrape, local_workers.running(topology))
+        return await overview(topology, broker, recent, time.time(), gauges, letters)
+
+    tail = asyncio.create_task(_follow(topology, broker, recent))
+    try:
+        yield look
+    finally:
+        tail.cancel()
+        await asyncio.gather(tail, return_exceptions=True)
 
 
-async def _live(topology: Topology, broker: Broker, recent: Recent, every: float) -> None:
+async def _recent(topology: Topology, broker: Broker) -> Recent:
+    """What ran lately."""
+    from penstock.errors import TopicMissing
+    from penstock.runs.reading import RunFilters, list_runs
+    from penstock.runs.recent import WINDOW, Recent
+
+    recent = Recent()
+    with suppress(TopicMissing):  # nothing is on record: the figures of the groups are shown all the same
+        since = round((time.time() - 2 * WINDOW) * 1000)
+        before = await list_runs(topology, broker, RunFilters(since=since, limit=50_000))
+        recent.take(sorted(before.attempts, key=lambda one: one.ended))
+    return recent
+
+
+async def _follow(topology: Topology, broker: Broker, recent: Recent) -> None:
+    """Hear what ends from now on; a Kafka that went away is heard again when it is back."""
+    from penstock.errors import BrokerError, TopicMissing
+    from penstock.runs.reading import tail_runs
+
+    while True:
+        try:
+            async for _, attempts in tail_runs(topology, broker):
+                recent.take(attempts)
+        except TopicMissing:
+            return
+        except BrokerError:  # the next look says it
+            await asyncio.sleep(_AGAIN)
+
+
+async def _live(name: str, look: Look, every: float) -> None:
     from rich.live import Live
 
     from penstock.errors import BrokerError
 
-    found = await _look(topology, broker, recent)
-    with Live(_screen(topology, found), console=console(), screen=True, auto_refresh=False) as screen:
+    found = await look()
+    with Live(_screen(name, found), console=console(), screen=True, auto_refresh=False) as screen:
         while True:
             await asyncio.sleep(every)
             problem = ""
             try:
-                found = await _look(topology, broker, recent)
+                found = await look()
             except BrokerError as error:  # it may come back; until then the last look is shown, and called old
                 problem = f"{error.message}; what is shown is old"
-            screen.update(_screen(topology, found, problem), refresh=True)
+            screen.update(_screen(name, found, problem), refresh=True)
 
 
 def _print(found: Overview, form: str) -> None:
@@ -130,11 +170,11 @@ def _print(found: Overview, form: str) -> None:
     structured([{**plain(one), "backlog": one.status.backlog} for one in found.processors], form)
 
 
-def _screen(topology: Topology, found: Overview, problem: str = "") -> Group:
+def _screen(name: str, found: Overview, problem: str = "") -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    head = Text(f"penstock top  {topology.name}  {time.strftime('%H:%M:%S')}   ctrl-c leaves", style="bold")
+    head = Text(f"penstock top  {name}  {time.strftime('%H:%M:%S')}   ctrl-c leaves", style="bold")
     return Group(head, Text(problem, style="red"), _body(found))
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from penstock.broker.contract import Broker
 from penstock.clock import Clock
 from penstock.console.access import Access
+from penstock.dead_letter.waiting import LetterCounts
+from penstock.deploy import status
+from penstock.deploy.status import GroupStatus
 from penstock.errors import CodecError, PenstockError
 from penstock.record import Record
 from penstock.runs.masking import masked
@@ -45,6 +48,7 @@ class Desk:
         self.access = access
         self.path = path
         self.codec = codec = Codec(topology)
+        self._letters = LetterCounts(broker)
         groups = [processor.group_id for processor in topology.processors.values()]
         self._openers = {group: Opener(topology, group, codec) for group in [*groups, ""]}
 
@@ -54,6 +58,10 @@ class Desk:
         if found is None:
             raise NotThere(f"there is no processor {name}", f"there are {', '.join(self.topology.processors)}")
         return found
+
+    async def groups(self) -> tuple[GroupStatus, ...]:
+        """Every group now. Raises BrokerUnavailable."""
+        return await status.groups(self.topology, self.broker, self._letters)
 
     def opened(self, record: Record) -> Opened:
         """A record decoded, its data masked as the topology's `runs.mask` says."""

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from penstock.console.desk import Desk
 from penstock.console.sampling import EVERY, Figures, Sample, Sampler
 from penstock.console.shown import attempt_values, run_filters
-from penstock.deploy import local_workers, status
+from penstock.deploy import local_workers
 from penstock.deploy.scrape import scrape
 from penstock.errors import PenstockError
 from penstock.runs.decoding import RanAttempt
@@ -32,10 +32,9 @@ class Live:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        topology, broker = desk.topology, desk.broker
         self.sampler = Sampler(
-            lambda: status.groups(topology, broker),
-            lambda: asyncio.to_thread(scrape, local_workers.running(topology)),
+            desk.groups,
+            lambda: asyncio.to_thread(scrape, local_workers.running(desk.topology)),
             desk.clock,
         )
 

@@ -6,13 +6,17 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from penstock.broker.contract import Broker
 from penstock.clock import SystemClock
 from penstock.console.access import Access, is_loopback, remembered_token
 from penstock.errors import PenstockError
+from penstock.service.supervisor import supervisor_gone
 from penstock.topology.model import Topology
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PORT: Final = 8900  # or, where that is taken and none was asked for, any free one
 
@@ -57,9 +61,19 @@ def serve(
             say(f"console: {address}" if access.open_to_look else f"console: {address} (looking needs the token too)")
             if token is None:
                 say(f"  to act, open {address}?token={access.token}")
-            await uvicorn.Server(config).serve(sockets=[bound])
+            server = uvicorn.Server(config)
+            watching = asyncio.ensure_future(_end_with_supervisor(server))
+            await server.serve(sockets=[bound])
+            watching.cancel()
 
     asyncio.run(run())
+
+
+async def _end_with_supervisor(server: uvicorn.Server) -> None:
+    """`penstock up` was killed: nobody else would end its console."""
+    while not supervisor_gone():
+        await asyncio.sleep(0.5)
+    server.should_exit = True
 
 
 def _bound(host: str, port: int | None) -> socket.socket:

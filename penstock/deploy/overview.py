@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.broker.contract import Broker
 from penstock.control.commands import Command, ControlState
 from penstock.control.giving import read_control
+from penstock.dead_letter.waiting import LetterCounts
 from penstock.deploy.scrape import Gauges
 from penstock.deploy.status import GroupStatus, groups
 from penstock.errors import TopicMissing
@@ -45,9 +46,17 @@ class Overview:
 
 
 async def overview(
-    topology: Topology, broker: Broker, recent: Recent, now: float, gauges: Mapping[str, Gauges]
+    topology: Topology,
+    broker: Broker,
+    recent: Recent,
+    now: float,
+    gauges: Mapping[str, Gauges],
+    letters: LetterCounts | None = None,
 ) -> Overview:
-    """Everything at `now` (epoch seconds); `gauges` are what workers of this host say. Raises BrokerUnavailable."""
+    """Everything at `now` (epoch seconds); `gauges` are what workers of this host say, `letters` as in `groups`.
+
+    Raises BrokerUnavailable.
+    """
     try:
         control = await read_control(topology, broker)
     except TopicMissing:
@@ -55,7 +64,7 @@ async def overview(
     rates = recent.rates(now)
     found = [
         _view(topology, status, control, rates.get(status.processor), gauges.get(status.processor))
-        for status in await groups(topology, broker)
+        for status in await groups(topology, broker, letters)
         if status.processor in topology.processors  # a source has a group too, and neither backlog nor concurrency
     ]
     return Overview(tuple(found), tuple(recent.slowest(now)))

@@ -10,11 +10,12 @@ from typing import Final
 
 from penstock import headers as wire
 from penstock.broker.contract import Admin, Broker, Ends, GroupDescription, Reader, TopicDescription
+from penstock.dead_letter.waiting import LetterCounts
 from penstock.deploy.difference import undescribed
 from penstock.deploy.frontier import Frontier, Standing, position_of
 from penstock.record import Position, Record, TopicPartition
 from penstock.topology.connector_options import SourceOptions
-from penstock.topology.derived import dead_letter_topic, replay_topic, retry_prefix
+from penstock.topology.derived import replay_topic, retry_prefix
 from penstock.topology.model import Processor, Topology
 from penstock.topology.wanted import wanted_topics
 
@@ -44,8 +45,8 @@ class GroupStatus:
     """A processor's group now.
 
     `lag` is end - frontier over sources and replay; `finished_above` of those are finished already; `waiting` are in
-    retry topics. `finished` is a sum of offsets that grows by every source record that is done. `dead_letters` counts
-    what stands in the dead letter topic, replayed or not.
+    retry topics. `finished` is a sum of offsets that grows by every source record that is done. Of its dead letters
+    `dead_letters` still wait; `dead_letters_kept` is all that stands in the topic, replayed and discarded ones too.
     """
 
     processor: str
@@ -59,6 +60,7 @@ class GroupStatus:
     finished: int
     waiting: int
     dead_letters: int
+    dead_letters_kept: int
     oldest: Oldest | None
 
     @property
@@ -115,22 +117,22 @@ def _members(group: GroupDescription) -> tuple[MemberStatus, ...]:
     return tuple(MemberStatus(one.client_id, one.host, tuple(one.partitions)) for one in group.members)
 
 
-async def groups(topology: Topology, broker: Broker) -> tuple[GroupStatus, ...]:
-    """The group of every processor, in the topology's order, then those of sources. Raises BrokerUnavailable."""
+async def groups(topology: Topology, broker: Broker, letters: LetterCounts | None = None) -> tuple[GroupStatus, ...]:
+    """The group of every processor, in the topology's order, then those of sources. Raises BrokerUnavailable.
+
+    Who looks again and again keeps `letters`: each look then reads only the replays since the last.
+    """
+    letters = letters or LetterCounts(broker)
     everything = await broker.admin().topics()
-    asked = (_group(processor, broker, everything) for processor in topology.processors.values())
-    sources = (_source_group(source, broker, everything) for source in exclusive_sources(topology))
+    asked = (_group(processor, broker, everything, letters) for processor in topology.processors.values())
+    sources = (_source_group(source, broker, letters) for source in exclusive_sources(topology))
     return tuple(await asyncio.gather(*asked, *sources))
 
 
-async def _source_group(
-    source: SourceOptions, broker: Broker, everything: Mapping[str, TopicDescription]
-) -> GroupStatus:
+async def _source_group(source: SourceOptions, broker: Broker, letters: LetterCounts) -> GroupStatus:
     """A source has no lag that Kafka knows of: what waits, waits outside."""
-    admin = broker.admin()
-    described = await admin.group(source.group_id)
-    name = dead_letter_topic(source.group_id)
-    dead = await _records(admin, [everything[name]] if name in everything else [])
+    described = await broker.admin().group(source.group_id)
+    dead = await letters.of(source.group_id, replayable=False)
     return GroupStatus(
         processor=source.name,
         group=source.group_id,
@@ -142,19 +144,22 @@ async def _source_group(
         finished_above=0,
         finished=0,
         waiting=0,
-        dead_letters=sum(dead.values()),
+        dead_letters=dead.waiting,
+        dead_letters_kept=dead.kept,
         oldest=None,
     )
 
 
-async def _group(processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription]) -> GroupStatus:
+async def _group(
+    processor: Processor, broker: Broker, everything: Mapping[str, TopicDescription], letters: LetterCounts
+) -> GroupStatus:
     admin, group_id = broker.admin(), processor.group_id
     described = await admin.group(group_id)
     retries = _retry_topics(group_id, everything)
     standing = await _standing(processor, admin, everything)
     retry = standing.within(retries)
     first = standing.within((*processor.topics, replay_topic(group_id)))
-    dead = await _records(admin, [everything[name] for name in [dead_letter_topic(group_id)] if name in everything])
+    dead = await letters.of(group_id)
     return GroupStatus(
         processor=processor.name,
         group=group_id,
@@ -166,7 +171,8 @@ async def _group(processor: Processor, broker: Broker, everything: Mapping[str, 
         finished_above=first.finished,
         finished=sum(one.offset for one in first.frontiers) + first.finished,
         waiting=retry.lag - retry.finished,
-        dead_letters=sum(dead.values()),
+        dead_letters=dead.waiting,
+        dead_letters_kept=dead.kept,
         oldest=await oldest(broker.reader(), standing.frontiers),
     )
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from penstock.broker.contract import Broker
+from penstock.errors import TopicMissing
 from penstock.runs import fields
 from penstock.runs.reading import scan_runs
 from penstock.topology.model import Topology
 
 ENOUGH: Final = 10_000  # attempts looked at
+_A_DAY: Final = 86_400.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,22 @@ class Expectation:
     seconds: float
     cost: float | None
     tokens: float
+
+
+async def expected_cost(topology: Topology, broker: Broker, processor: str, count: int, now: float) -> str:
+    """In words, what `count` runs may cost, by those of the day before `now` (epoch seconds); or why nobody knows.
+
+    Raises BrokerUnavailable.
+    """
+    try:
+        found = await expectation(topology, broker, processor, since=round((now - _A_DAY) * 1000))
+    except TopicMissing:
+        return "unknown, there is no record of runs"
+    if not found.seen:
+        return "unknown, no run of the last day is on record"
+    cost = "none named" if found.cost is None else f"{found.cost * count:.4g}, {found.tokens * count:,.0f} tokens"
+    each = f"{found.seconds * 1000:.0f} ms" if found.seconds < 1 else f"{found.seconds:.1f} s"
+    return f"{cost}; {each} each (by {found.seen:,} runs of the last day)"
 
 
 async def expectation(topology: Topology, broker: Broker, processor: str, *, since: int | None = None) -> Expectation:

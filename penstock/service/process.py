@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from penstock.errors import HandlerError, HandlerStuck, PenstockError, TopologyError
 from penstock.service.ending import at_once, no_thread_left
 from penstock.service.health import HealthServer, Pulse
-from penstock.service.supervisor import PARENT
+from penstock.service.supervisor import supervisor_gone
 from penstock.service.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -87,13 +86,13 @@ def watched(living: Living, registry: Callable[[], CollectorRegistry], port: int
 
 
 async def _beat(pulse: Pulse, living: Living) -> None:
-    supervisor = os.environ.get(PARENT)
+    told = False
     while True:
         pulse.beat()
         pulse.ready = living.joined
-        if supervisor and os.getppid() != int(supervisor):
+        if not told and supervisor_gone():
             log.error("the supervisor is gone; draining")
-            supervisor = None
+            told = True
             living.stop()
         await asyncio.sleep(0.5)
 

@@ -20,7 +20,7 @@ from penstock.topology.connector_options import ConnectorOptions
 from penstock.topology.model import Processor, Topology
 from penstock.topology.restart import Restart
 
-PARENT: Final = "PENSTOCK_SUPERVISOR"  # pid of the supervisor: a worker whose supervisor is gone drains
+PARENT: Final = "PENSTOCK_SUPERVISOR"  # pid of the supervisor: a child whose supervisor is gone ends too
 _EXTRA: Final = 10.0  # seconds beyond the grace before a worker that will not end is killed
 _CONSOLE_NEEDS: Final = ("jinja2", "multipart", "starlette", "uvicorn")
 USAGE: Final = 2  # a configuration that cannot run does not run the second time either
@@ -74,6 +74,12 @@ def console_child(topology: Topology) -> Child | None:
     if not all(importlib.util.find_spec(name) for name in _CONSOLE_NEEDS):
         return None
     return Child("console", (sys.executable, "-m", "penstock", "console", "-f", str(topology.path)), 2.0)
+
+
+def supervisor_gone() -> bool:
+    """Whether a supervisor started this process and ended without it: killed, so that nobody else will end us."""
+    supervisor = os.environ.get(PARENT)
+    return supervisor is not None and os.getppid() != int(supervisor)
 
 
 class Supervisor:

@@ -107,13 +107,34 @@ def test_the_first_ones_that_fail_stop_a_careful_replay(desk_console):
     desk_console(scenario, strict)
 
 
-def test_discarded_entries_leave_the_inbox(desk_console):
+def test_a_plan_names_the_cost_expected_of_it(desk_console):
+    async def priced(event, ctx):
+        ctx.usage.add("small-1", tokens_in=1000, tokens_out=200, cost=0.01)
+        return await strict(event, ctx)
+
+    async def scenario(app, console):
+        async with console(token=TOKEN) as client:
+            await letters(app, count=3)
+            plan = (await client.post("/letters/triage/replay", data={})).text
+            assert "Expected cost: unknown, no run of the last day is on record." in plan
+            await app.send("tickets", {"amount": 1})
+            await app.settled()
+            plan = (await client.post("/letters/triage/replay", data={})).text
+            assert "Expected cost: 0.03, 3,600 tokens; 0 ms each (by 1 runs of the last day)." in plan
+
+    desk_console(scenario, priced)
+
+
+def test_discarded_entries_leave_the_inbox_and_the_figures(desk_console):
     async def scenario(app, console):
         await letters(app, count=3)
         async with console(token=TOKEN) as client:
+            assert '<td class="n" data-alarm="true">3</td><td class="n">3</td>' in (await client.get("/letters")).text
             begun = await client.post("/letters/triage/discard", data=SURE)
             await done(app)
             assert "3 discarded" in (await client.get(begun.headers["location"])).text
             assert "Nothing waits" in (await client.get("/letters/triage")).text
+            assert '<td class="n">0</td><td class="n">3</td>' in (await client.get("/letters")).text
+            assert 'data-figure="dead_letters">0</a>' in (await client.get("/processors/triage")).text
 
     desk_console(scenario, strict)

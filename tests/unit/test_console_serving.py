@@ -1,7 +1,14 @@
 """The console as a process: its token is kept, its port gives way, and a missing package is said."""
 
+import contextlib
+import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,3 +65,39 @@ def test_with_them_it_runs_beside_the_workers():
 
     assert child is not None
     assert child.command[2:4] == ("penstock", "console")
+
+
+def test_a_console_whose_supervisor_was_killed_ends_by_itself(tmp_path):
+    (tmp_path / "topology.yaml").write_text("version: 1\nname: desk\nkafka: { bootstrap.servers: '127.0.0.1:1' }\n")
+    supervising = f"""
+import asyncio, sys
+from penstock.service.supervisor import Child, Supervisor
+command = (sys.executable, "-m", "penstock", "console", "--port", "0", "-f", {str(tmp_path)!r})
+def said(_, line): print(supervisor.pid_of("console"), line, flush=True)
+supervisor = Supervisor([Child("console", command, 2.0)], said)
+asyncio.run(supervisor.run())
+"""
+    with subprocess.Popen([sys.executable, "-c", supervising], stdout=subprocess.PIPE, text=True) as parent:
+        pid, _, address = parent.stdout.readline().strip().partition(" console: ")
+        assert until(lambda: answers(address))
+        parent.kill()
+
+    try:
+        assert until(lambda: not answers(address)), "the console lives on"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def until(happened):
+    """Whether it happens within some seconds."""
+    deadline = time.monotonic() + 10
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return happened()
+
+
+def answers(address):
+    """Whether anybody listens there."""
+    with socket.socket() as caller:
+        return caller.connect_ex((urlsplit(address).hostname, urlsplit(address).port)) == 0

@@ -8,14 +8,13 @@ from starlette.routing import Route
 
 from penstock.console.desk import Desk
 from penstock.console.render import Pages
-from penstock.deploy import status
 
 
 def routes(desk: Desk, pages: Pages) -> list[Route]:
     """`/groups`."""
 
     async def groups(request: Request) -> Response:
-        found = await status.groups(desk.topology, desk.broker)
+        found = await desk.groups()
         return pages.page(request, "groups.html", groups=found, command=desk.command("groups"))
 
     return [Route("/groups", groups)]

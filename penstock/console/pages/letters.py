@@ -12,7 +12,6 @@ from penstock.console.desk import Desk, NotThere
 from penstock.console.render import Pages, pretty
 from penstock.dead_letter.clusters import Clustering
 from penstock.dead_letter.entries import DeadLetter, Filters, declared_types, list_entries, look
-from penstock.deploy import status
 from penstock.record import Position
 from penstock.topology.derived import dead_letter_topic
 
@@ -36,7 +35,7 @@ class _Letters:
         self._declared = declared_types(desk.topology)
 
     async def everywhere(self, request: Request) -> Response:
-        found = await status.groups(self._desk.topology, self._desk.broker)
+        found = await self._desk.groups()
         return self._pages.page(request, "letters.html", groups=found)
 
     async def inbox(self, request: Request) -> Response:

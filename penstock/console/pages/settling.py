@@ -16,7 +16,7 @@ from penstock.console.deeds import Deed, Deeds
 from penstock.console.desk import Desk, NotThere
 from penstock.console.forms import fields_of, number, operator
 from penstock.console.pages.letters import position_asked
-from penstock.console.render import Pages, pretty, took
+from penstock.console.render import Pages, pretty
 from penstock.control.commands import Command
 from penstock.control.commands import Deed as Action
 from penstock.control.turns import recorded_turn
@@ -28,14 +28,12 @@ from penstock.dead_letter.mending import replay_mended
 from penstock.dead_letter.replay import ReplayPlan
 from penstock.dead_letter.selection import Selection, select
 from penstock.dead_letter.settling import Result
-from penstock.errors import TopicMissing
 from penstock.record import parse_position
-from penstock.runs.costs import expectation
+from penstock.runs.costs import expected_cost
 
 _CHOSEN = ("fingerprint", "reason", "position", "limit")
 _FIELDS = (*_CHOSEN, "rate", "canary")
 _MOST_FAILING = 0.1  # of the first ones
-_A_DAY = 86_400.0  # seconds
 
 
 def routes(desk: Desk, pages: Pages) -> list[Route]:
@@ -65,7 +63,7 @@ class _Ways:
             desk.broker, processor.group_id, filters=_filters(form), declared=self._declared
         )
         if not form.get("sure"):
-            cost = await _expected(desk, processor.name, plan.count)
+            cost = await expected_cost(desk.topology, desk.broker, processor.name, plan.count, desk.clock.now())
             return self._plan(request, "replay", form, plan.selection, workers=plan.workers, cost=cost)
 
         async def act(deed: Deed) -> str:
@@ -199,20 +197,6 @@ async def _replayed(
     )
     stopped = f"; stopped: {careful.stopped}" if careful.stopped else ""
     return f"{_said('replayed', careful.result)}{stopped}"
-
-
-async def _expected(desk: Desk, processor: str, count: int) -> str:
-    """What a replay may cost, by the runs of the last day; '' where nothing is known."""
-    try:
-        found = await expectation(
-            desk.topology, desk.broker, processor, since=round((desk.clock.now() - _A_DAY) * 1000)
-        )
-    except TopicMissing:
-        return ""
-    if not found.seen or not count:
-        return ""
-    cost = f"cost {found.cost * count:.4g} and {found.tokens * count:,.0f} tokens" if found.cost is not None else ""
-    return f"Expected: {took(found.seconds)} each{', ' if cost else ''}{cost} (by {found.seen:,} runs of the last day)."
 
 
 def _filters(form: Mapping[str, str]) -> Filters:
