@@ -13,15 +13,17 @@ from penstock.engine.run import Run
 class DelayGate:
     """The waiting records of one partition of a retry topic whose tier is `delay` seconds long."""
 
-    __slots__ = ("_waiting", "delay")
+    __slots__ = ("_waiting", "bytes", "delay")
 
     def __init__(self, delay: float) -> None:
         self.delay = delay
+        self.bytes = 0  # of the values that wait
         self._waiting: deque[Run] = deque()
 
     def add(self, run: Run) -> None:
         """Queue a record that was just received."""
         self._waiting.append(run)
+        self.bytes += len(run.record.value or b"")
 
     def head_due(self) -> float | None:
         """When the head may leave (epoch seconds), None where nothing waits."""
@@ -31,7 +33,9 @@ class DelayGate:
         """Those whose time has come, in order; `now` in epoch seconds."""
         released = []
         while (due := self.head_due()) is not None and due <= now:
-            released.append(self._waiting.popleft())
+            run = self._waiting.popleft()
+            self.bytes -= len(run.record.value or b"")
+            released.append(run)
         return released
 
     def __len__(self) -> int:

@@ -2,6 +2,8 @@
 
 Bounds: records in flight per partition and per worker, and bytes. Full means not asking for a moment; a single
 partition is paused when it alone fills its share with waiting keys, so that the others bring the asked concurrency.
+Retry topics of short delays are read ahead of time, within bounds of their own: a record that is fetched when it falls
+due is late, behind all that was fetched before it. A long delay is waited for with the partition paused.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from operator import attrgetter
 from penstock.broker.contract import GroupMember
 from penstock.clock import Clock
 from penstock.engine.counters import Counters
+from penstock.engine.delay_gate import DelayGate
 from penstock.engine.dispatch import Dispatch
 from penstock.engine.partition import PartitionState
 from penstock.engine.run import Run
@@ -24,8 +27,11 @@ from penstock.record import Record, TopicPartition
 
 MOST_IN_FLIGHT = 20_000
 MOST_BYTES = 64 << 20
+MOST_AT_GATES = 10_000  # records of retry topics read ahead of their time
+MOST_BYTES_AT_GATES = 16 << 20
+READ_AHEAD = 30.0  # seconds: the longest delay whose topic is read ahead
 _LEAST_SHARE = 64
-_SOURCE, _VALUE, _RECORD = attrgetter("source"), attrgetter("value"), attrgetter("record")
+_SOURCE, _VALUE, _RECORD, _SIZE = map(attrgetter, ("source", "value", "record", "bytes"))
 _LONGEST_TIMER = 30.0  # the wall clock may jump: look again
 
 
@@ -56,6 +62,7 @@ class Intake:
         self.expect(concurrency)
         self._asked = 0
         self._paused: set[TopicPartition] = set()
+        self._gates_full = False
         self.closed = False
 
     def expect(self, concurrency: int) -> None:
@@ -84,21 +91,44 @@ class Intake:
             state.dirty = True
             self._counters.already_finished += len(records) - len(begun)
         runs = [Run(record, state) for record in begun]
-        if state.own:
+        if state.own:  # it carries its history
             for run in runs:
-                self._take_own(run, state)
-        else:
-            self._admit(runs, state)
-
-    def _take_own(self, run: Run, state: PartitionState) -> None:
-        """A record of a retry or replay topic: it carries its history, and may have to wait at the gate."""
-        read_history(run)
+                read_history(run)
         if state.gate is None:
-            self._admit([run], state)
-            return
-        state.gate.add(run)
-        if len(state.gate) == 1:
-            self._schedule(state)
+            self._admit(runs, state)
+        else:
+            self._wait_at_gate(runs, state, state.gate)
+
+    def _wait_at_gate(self, runs: Sequence[Run], state: PartitionState, gate: DelayGate) -> None:
+        """Records of a retry topic; those whose time has come already do not wait."""
+        others = len(gate)
+        for run in runs:
+            gate.add(run)
+        if not others:  # else a timer runs for the first of them
+            self._release(state, gate)
+        self._review_gates()
+
+    def _release(self, state: PartitionState, gate: DelayGate) -> None:
+        """Let go what is due, and look again when the next one is."""
+        released = gate.release(self._clock.now())
+        for run in released:
+            run.due = max(run.record.timestamp / 1000 + gate.delay, not_before(run.record))
+        self._admit(released, state)
+        due = gate.head_due()
+        if due is not None and state.active:
+            wait = min(max(due - self._clock.now(), 0.0), _LONGEST_TIMER)
+            asyncio.get_running_loop().call_later(wait, self._open_gate, state)
+
+    def _review_gates(self) -> None:
+        """Read on in no retry topic where records wait, while they are too many in all."""
+        gates = [state.gate for state in self._partitions.values() if state.gate]
+        part = 2 if self._gates_full else 1
+        full = sum(map(len, gates)) * part >= MOST_AT_GATES or sum(map(_SIZE, gates)) * part >= MOST_BYTES_AT_GATES
+        if full is not self._gates_full:
+            self._gates_full = full
+            for state in self._partitions.values():
+                if state.gate is not None:
+                    self.review(state)
 
     def _admit(self, runs: Sequence[Run], state: PartitionState) -> None:
         state.in_flight_bytes += _bytes_of(map(_RECORD, runs))
@@ -135,6 +165,7 @@ class Intake:
         self._paused.discard(state.source)
         self._dispatch.forget(state)
         self._suspects.forget(state)
+        self._review_gates()
 
     def reopen(self, source: TopicPartition) -> None:
         """A partition begins anew while it stays assigned: whatever paused it is gone."""
@@ -167,7 +198,9 @@ class Intake:
             self._member.resume([source])
 
     def _should_pause(self, state: PartitionState, *, paused: bool) -> bool:
-        if state.braked or state.gate or self._valve.stops(own=state.own):
+        if state.braked or self._valve.stops(own=state.own):
+            return True
+        if state.gate and (self._gates_full or state.gate.delay > READ_AHEAD):
             return True
         held = state.in_flight
         if held < _LEAST_SHARE // 2:  # the usual case: no share is smaller
@@ -196,20 +229,11 @@ class Intake:
         """Runs that wait in their lane for their next attempt."""
         return sum(state.held for state in self._partitions.values())
 
-    def _schedule(self, state: PartitionState) -> None:
-        due = state.gate.head_due() if state.gate is not None else None
-        if due is not None and state.active:
-            wait = min(max(due - self._clock.now(), 0.0), _LONGEST_TIMER)
-            asyncio.get_running_loop().call_later(wait, self._open_gate, state)
-
     def _open_gate(self, state: PartitionState) -> None:
         if not state.active or not state.dispatching or state.gate is None:
             return
-        released = state.gate.release(self._clock.now())
-        for run in released:
-            run.due = max(run.record.timestamp / 1000 + state.gate.delay, not_before(run.record))
-        self._admit(released, state)
-        self._schedule(state)
+        self._release(state, state.gate)
+        self._review_gates()
         self.review(state)
         self._wake()
 

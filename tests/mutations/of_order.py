@@ -50,8 +50,9 @@ mutation(
 def _open_at_once(self: DelayGate, now: float) -> list[Any]:
     released = list(self._waiting)
     for run in released:
-        run.record.timestamp = 0
+        run.record._timestamp = 0
     self._waiting.clear()
+    self.bytes = 0
     return released
 
 

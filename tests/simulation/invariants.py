@@ -22,7 +22,7 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "early": "no record of a retry topic starts before its time",
     "due-time": "a retry record waits as long as the policy or the handler said",
     "bounds": "never more handlers at once than `concurrency`, nor more records than the bound",
-    "gate-paused": "a partition whose records wait for their time is paused, after every assignment too",
+    "gate-paused": "where records wait for their time, long or many, the partition is paused, after assignments too",
     "counts": "counters of records and bytes in flight equal what is truly in flight",
     "hop-bytes": "key, value and foreign headers are the same on every hop",
     "attempts": "attempts are counted in the headers and never exceed max_attempts",

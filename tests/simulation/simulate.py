@@ -75,8 +75,10 @@ def _surroundings(plan: Plan) -> Iterator[None]:
         raise _TooSlow
 
     kept = intake.MOST_IN_FLIGHT, intake._LEAST_SHARE, committer.BRAKE
+    kept_at_gates = intake.MOST_AT_GATES, intake.READ_AHEAD
     if plan.bound:
         intake.MOST_IN_FLIGHT, intake._LEAST_SHARE = plan.bound, 2
+        intake.MOST_AT_GATES, intake.READ_AHEAD = plan.bound // 4, 0.0 if plan.bound < 16 else intake.READ_AHEAD
     if plan.brake:
         committer.BRAKE = plan.brake
     collecting = gc.isenabled()
@@ -93,3 +95,4 @@ def _surroundings(plan: Plan) -> Iterator[None]:
         if collecting:
             gc.enable()
         intake.MOST_IN_FLIGHT, intake._LEAST_SHARE, committer.BRAKE = kept
+        intake.MOST_AT_GATES, intake.READ_AHEAD = kept_at_gates

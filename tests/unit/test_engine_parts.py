@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.engine import intake
 from penstock.engine.counters import Counters
 from penstock.engine.delay_gate import DelayGate
 from penstock.engine.hand_off import HandOff, StaleEpoch
@@ -125,6 +126,15 @@ class Member:
         self.paused -= set(partitions)
 
 
+class Gate(list[None]):
+    """So many records wait at it for a time so long that nothing is read ahead."""
+
+    delay, bytes = 60.0, 0
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__([None] * waiting)
+
+
 def intake_over(states: dict[TopicPartition, Any]) -> tuple[Intake, Member]:
     member = Member()
     dispatch = SimpleNamespace(waiting=0, ready=[])
@@ -141,7 +151,7 @@ def test_the_paused_set_is_what_the_partitions_say(steps: list[tuple[int, int, b
     made, member = intake_over(states)
     for number, in_flight, braked, waiting in steps:
         state = states[at[number]]
-        state.in_flight, state.braked, state.gate = in_flight, braked, [None] * waiting
+        state.in_flight, state.braked, state.gate = in_flight, braked, Gate(waiting)
         made.review(state)
         must = braked or waiting or in_flight >= 5000
         may_not = not braked and not waiting and in_flight < 2500
@@ -151,6 +161,31 @@ def test_the_paused_set_is_what_the_partitions_say(steps: list[tuple[int, int, b
     member.paused.clear()  # an assignment: the client has forgotten
     made.reapply_pauses()
     assert made.paused == len(member.paused)
+
+
+def test_short_delays_are_read_ahead_until_the_gates_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "MOST_AT_GATES", 10)
+    at = [TopicPartition("g.retry.5s", number) for number in range(3)]
+    gates = [DelayGate(5.0) for _ in at]
+    states = {
+        one: SimpleNamespace(source=one, in_flight=0, braked=False, gate=gate, own=True)
+        for one, gate in zip(at, gates, strict=True)
+    }
+    made, member = intake_over(states)
+
+    def wait_at(gate: DelayGate, runs: int) -> None:
+        for _ in range(runs):
+            gate.add(SimpleNamespace(record=SimpleNamespace(timestamp=0, value=b"v")))  # type: ignore[arg-type]
+        made._review_gates()
+
+    wait_at(gates[0], 9)
+    assert member.paused == set()
+    wait_at(gates[1], 1)
+    assert member.paused == {at[0], at[1]}  # the third may begin to fill
+    for _ in range(6):
+        gates[0]._waiting.pop()
+    made._review_gates()
+    assert member.paused == set()
 
 
 def test_a_full_intake_asks_for_nothing() -> None:
