@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -151,6 +152,7 @@ async def _live(name: str, look: Look, every: float) -> None:
 
     from penstock.errors import BrokerError
 
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its lines would stand in the table; a look says the same
     found = await look()
     with Live(_screen(name, found), console=console(), screen=True, auto_refresh=False) as screen:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import sys
 
@@ -96,6 +97,23 @@ def test_a_model_call_stands_at_its_step_by_the_gen_ai_conventions(topology_of):
     assert step.attributes["gen_ai.usage.input_tokens"] == 100
     assert step.attributes["gen_ai.usage.output_tokens"] == 7
     assert "gen_ai.request.model" not in attempt.attributes
+
+
+def test_every_attribute_is_one_of_todays_conventions_or_our_own(topology_of):
+    attributes = "opentelemetry.semconv._incubating.attributes"
+    modules = [importlib.import_module(f"{attributes}.{name}_attributes") for name in ("messaging", "gen_ai", "error")]
+    known = {value for module in modules for value in vars(module).values() if isinstance(value, str)}
+    replaced = {
+        "messaging.operation",
+        "messaging.kafka.message.offset",
+        "messaging.kafka.consumer.group",
+        "gen_ai.system",
+    }
+    spans, _ = traced(topology_of, {}, [("traceparent", SENT.encode())])
+    said = {name for span in spans for name in span.attributes if not name.startswith("penstock.")}
+
+    assert len(said) > 12
+    assert said <= known - replaced
 
 
 def test_a_failed_attempt_and_its_step_say_so_and_the_next_is_a_span_of_its_own(topology_of):

@@ -40,7 +40,7 @@ def test_pause_and_resume_are_shown_and_noted(desk_console):
             audit = (await client.get("/audit")).text
             assert "7 at once in each worker" in audit
 
-        actions = re.findall(r"<td>(pause|resume|set)</td>", audit)
+        actions = re.findall(r">(pause|resume|set)</td>", audit)
         assert actions == ["set", "resume", "pause"]
 
     desk_console(scenario, strict)

@@ -110,9 +110,24 @@ class AdminCalls:
                 raise self.unavailable(passing[0])
             await asyncio.sleep(_PAUSE)
 
-    async def _gather(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+    async def each_of_groups(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+        """As `each`, for what a group's coordinator answers.
+
+        A client whose coordinator was away never finds it again (librdkafka 2.16; all else is answered once the
+        broker is back), so it is let go, and the next question goes by a new one.
+        """
+        client = self.client
         try:
-            futures = make(self.client)
+            return await self.each(make)
+        except BrokerUnavailable:
+            if self._client is client:
+                self._client = None
+            raise
+
+    async def _gather(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+        client = self.client  # held until its answers are here, also where it is let go meanwhile
+        try:
+            futures = make(client)
         except KafkaException as error:
             raise spoken(error.args[0]) from error
         answers: dict[K, Answer] = {}
@@ -121,7 +136,7 @@ class AdminCalls:
                 answers[key] = await asyncio.wrap_future(future)
             except KafkaException as error:
                 answers[key] = error.args[0]
-        self.client.poll(0)  # serves log lines and the error callback
+        client.poll(0)  # serves log lines and the error callback
         for answer in answers.values():
             if _is(answer, _SILENT):
                 raise self.unavailable(answer)

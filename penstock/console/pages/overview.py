@@ -18,6 +18,6 @@ def routes(desk: Desk, pages: Pages, live: Live) -> list[Route]:
 
     async def overview(request: Request) -> Response:
         sample = await live.sampler.newest()
-        return pages.page(request, "overview.html", sample=sample, graph=graph)
+        return pages.page(request, "overview.html", sample=sample, graph=graph, command=desk.command("top"))
 
     return [Route("/", overview)]

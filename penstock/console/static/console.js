@@ -57,6 +57,8 @@ function showFigures(sample) {
         spot.setAttribute("width", Math.min(figures.saturation || 0, 1) * Number(spot.dataset.full));
       } else if (SHOWN[spot.dataset.figure]) {
         spot.textContent = SHOWN[spot.dataset.figure](figures);
+        const alarm = spot.closest("[data-alarm]");
+        if (alarm) alarm.dataset.alarm = String(Boolean(figures[spot.dataset.figure]));
       }
     }
   }
@@ -126,6 +128,9 @@ function followRuns(button) {
         const problem = JSON.parse(event.data);
         showProblem(problem.hint ? `${problem.message} (${problem.hint})` : problem.message);
         source.close();
+        source = null;
+        button.setAttribute("aria-pressed", "false");
+        button.textContent = "Follow live";
       });
       window.addEventListener("pagehide", () => source && source.close());
     }
