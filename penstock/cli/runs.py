@@ -39,7 +39,7 @@ def runs() -> None:
 @click.option("--limit", type=click.IntRange(min=1, max=100_000), default=100, show_default=True, help="At most.")
 @click.pass_context
 def ls(ctx: click.Context, /, path: Path, form: str, **asked: Any) -> None:
-    """List attempts, the newest first. The whole record is read, in memory that does not grow with it."""
+    """List attempts, the newest first: read from the end until there are enough, in memory that does not grow."""
     from penstock.runs.reading import RunFilters, list_runs
 
     door = doors.of(ctx)
@@ -87,6 +87,7 @@ def show(ctx: click.Context, run_id: str, path: Path, form: str) -> None:
 def _summary(found: FoundRuns, form: str) -> None:
     tell = say if form == "table" else note
     shown = len(found.attempts)
-    tell(f"{shown} of {found.matched} attempts, of {found.read} looked at")
+    older = "" if found.complete else "; older ones were not looked at (--limit, --until)"
+    tell(f"{shown} of {found.matched} attempts, of {found.read} looked at{older}")
     if found.unreadable:
         note(f"{found.unreadable} batches are not of this version of penstock and were left out")

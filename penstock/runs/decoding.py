@@ -80,14 +80,17 @@ class RanAttempt:
 
 
 def opened(record: Record) -> tuple[Mapping[str, Any], list[dict[str, Any]]] | None:
-    """The head of a batch and its attempts as they stand; None for what is not one, or of another version."""
+    """The head of a batch and its attempts as they stand; None for what is not one, or of another version.
+
+    They are taken apart: who keeps one attempt with its head does not keep the whole batch.
+    """
     try:
         batch = orjson.loads(record.value or b"")
     except orjson.JSONDecodeError:
         return None
     if not isinstance(batch, dict) or batch.get(fields.V) != fields.VERSION:
         return None
-    attempts = batch.get(fields.ATTEMPTS)
+    attempts = batch.pop(fields.ATTEMPTS, None)
     return (batch, attempts) if isinstance(attempts, list) else None
 
 

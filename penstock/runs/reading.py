@@ -21,6 +21,10 @@ from penstock.topology.model import Topology
 
 _Raw = tuple[Mapping[str, Any], Mapping[str, Any]]  # head of a batch, one attempt of it
 Match = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
+Ranges = Mapping[TopicPartition, tuple[int, int]]
+_PORTION: Final = 32  # records of each partition that are read first; then so many times as many
+_GROWS: Final = 8
+_SET_BACK: Final = 1000  # ms
 FAILED: Final = frozenset({"retried", "dead_lettered"})
 
 
@@ -63,13 +67,15 @@ class RunFilters:
 class FoundRuns:
     """`attempts`, newest first (or slowest); `matched` counts all that were meant, `read` all that were looked at.
 
-    `unreadable` are batches that are none, or were written by another version of penstock.
+    `unreadable` are batches that are none, or were written by another version of penstock. `complete` False: older ones
+    were not looked at, since enough newer ones are listed.
     """
 
     attempts: tuple[RanAttempt, ...]
     matched: int
     read: int
     unreadable: int
+    complete: bool
 
 
 @dataclass
@@ -82,22 +88,65 @@ class Scan:
 
 
 async def list_runs(topology: Topology, broker: Broker, filters: RunFilters) -> FoundRuns:
-    """The newest attempts that are meant, `filters.limit` at most. Raises TopicMissing, BrokerUnavailable."""
-    kept: list[tuple[float, int, _Raw]] = []
-    scan = Scan()
-    order = itertools.count()
-    by = fields.RAN if filters.slowest else fields.STARTED
-    needles = [part for part in (filters.id, filters.fingerprint) if part]
-    found = _scan(topology, broker, filters.match, filters.since, needles, scan)
-    async with aclosing(found) as attempts:
-        async for raw in attempts:  # made into values at the end: of a million only a few are kept
-            entry = (raw[1].get(by, 0), next(order), raw)
-            if len(kept) < filters.limit:
-                heapq.heappush(kept, entry)
-            else:
-                heapq.heappushpop(kept, entry)
-    newest = tuple(ran_attempt(*raw) for _, _, raw in sorted(kept, key=lambda entry: entry[:2], reverse=True))
-    return FoundRuns(newest, scan.matched, scan.read, scan.unreadable)
+    """The newest attempts that are meant, `filters.limit` at most. Raises TopicMissing, BrokerUnavailable.
+
+    Read from the end, until there are enough and nothing older can be newer than they: an attempt stands in a record
+    that was written after its start. The slowest may stand anywhere, so for them all is read.
+    """
+    unread = await stretch(topology, broker, filters.since)
+    kept, portion = _Kept(filters), None if filters.slowest else _PORTION
+    while unread:
+        newest = {
+            at: (low if portion is None else max(low, high - portion), high) for at, (low, high) in unread.items()
+        }
+        await kept.take(broker, newest)
+        unread = {at: (low, newest[at][0]) for at, (low, _) in unread.items() if low < newest[at][0]}
+        if unread and kept.full:
+            starts = await broker.admin().offsets_at(list(unread), kept.oldest)
+            rest = {at: (max(low, min(starts.get(at, low), high)), high) for at, (low, high) in unread.items()}
+            await kept.take(broker, rest)
+            return kept.found(complete=all(rest[at][0] == low for at, (low, _) in unread.items()))
+        portion = portion and portion * _GROWS
+    return kept.found(complete=True)
+
+
+class _Kept:
+    """The attempts to be listed, as far as was read: never more than asked for."""
+
+    def __init__(self, filters: RunFilters) -> None:
+        self._filters = filters
+        self._needles = [part for part in (filters.id, filters.fingerprint) if part]
+        self._by = fields.RAN if filters.slowest else fields.STARTED
+        self._order = itertools.count()
+        self._scan = Scan()
+        self._heap: list[tuple[float, int, _Raw]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many as asked for."""
+        return len(self._heap) >= self._filters.limit
+
+    @property
+    def oldest(self) -> int:
+        """When the oldest of them began, epoch ms; a little earlier, for a clock that was set back meanwhile."""
+        return int(self._heap[0][0]) - _SET_BACK
+
+    async def take(self, broker: Broker, ranges: Ranges) -> None:
+        """Read on. Attempts are made into values at the end: of a million only a few are kept."""
+        found = _scan(broker, ranges, self._filters.match, self._needles, self._scan)
+        async with aclosing(found) as attempts:
+            async for raw in attempts:
+                entry = (raw[1].get(self._by, 0), next(self._order), raw)
+                if self.full:
+                    heapq.heappushpop(self._heap, entry)
+                else:
+                    heapq.heappush(self._heap, entry)
+
+    def found(self, *, complete: bool) -> FoundRuns:
+        """What is listed."""
+        entries = sorted(self._heap, key=lambda entry: entry[:2], reverse=True)
+        attempts = tuple(ran_attempt(*raw) for _, _, raw in entries)
+        return FoundRuns(attempts, self._scan.matched, self._scan.read, self._scan.unreadable, complete)
 
 
 async def scan_runs(
@@ -113,16 +162,16 @@ async def scan_runs(
 
     `needles` are texts of which one stands in whatever is meant: batches with none of them are not even opened.
     """
-    async with aclosing(_scan(topology, broker, match, since, needles, scan or Scan())) as attempts:
+    ranges = await stretch(topology, broker, since)
+    async with aclosing(_scan(broker, ranges, match, needles, scan or Scan())) as attempts:
         async for head, found in attempts:
             yield ran_attempt(head, found)
 
 
 async def _scan(
-    topology: Topology, broker: Broker, match: Match, since: int | None, needles: Collection[str], seen: Scan
+    broker: Broker, ranges: Ranges, match: Match, needles: Collection[str], seen: Scan
 ) -> AsyncGenerator[_Raw, None]:
     wanted = [orjson.dumps(needle)[1:-1] for needle in needles]
-    ranges = await stretch(topology, broker, since)
     async with aclosing(broker.reader().scan(ranges)) as records:
         async for record in records:
             if wanted and not any(needle in (record.value or b"") for needle in wanted):
@@ -139,7 +188,7 @@ async def _scan(
                     yield head, found
 
 
-async def stretch(topology: Topology, broker: Broker, since: int | None) -> Mapping[TopicPartition, tuple[int, int]]:
+async def stretch(topology: Topology, broker: Broker, since: int | None) -> Ranges:
     """The part of the topic that must be read. Raises TopicMissing, in words that say why there may be none."""
     topic = runs_topic(topology.name)
     admin = broker.admin()
