@@ -15,7 +15,7 @@ setup: $(READY)  ## virtual environment with pinned dependencies
 $(READY): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11+ is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,sqlite,uvloop,http,console,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[local,sqlite,uvloop,http,aiohttp,console,dev]'
 	@touch $@
 
 run: setup  ## the demonstration: the reference app on a real Kafka, ends by itself (TICKETS=file.csv feeds it yours)

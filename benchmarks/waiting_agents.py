@@ -25,6 +25,7 @@ from penstock.agents.http_client import http_client
 from penstock.broker.in_memory import InMemoryBroker
 from penstock.clock import SystemClock
 from penstock.service.process import loop_factory
+from penstock.service.runtime import collect_seldom
 from penstock.testing import TestApp
 from penstock.topology.model import Processor, Topic, Topology
 
@@ -86,6 +87,7 @@ async def measure(agents: int, latency: float, waves: int, url: str) -> Found:
         before, most, fullest, at_first = resident_kib(), 0, 0.0, 0.0
         async with app.running(("desk",), 1):
             (worker,) = app.workers
+            collect_seldom()
             while not worker.parts.dispatch.running:
                 await asyncio.sleep(0.001)
             began = time.monotonic()

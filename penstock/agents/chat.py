@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+import httpx
+
 from penstock.agents.adapter import Adapter
 from penstock.agents.question import Question
 from penstock.agents.watch import Watch
@@ -41,7 +43,7 @@ class Chat:
         if not self._model:
             raise HandlerError("no model is named", "settings: { model: ... }, or OPENAI_MODEL")
         base = str(options.get("base_url") or os.environ.get("OPENAI_BASE_URL") or _OPENAI)
-        self._url = f"{base.rstrip('/')}/chat/completions"
+        self._url = httpx.URL(f"{base.rstrip('/')}/chat/completions")  # read once, not at each call
         key = options.get("api_key") or os.environ.get("OPENAI_API_KEY")
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._instructions = str(options.get("instructions", ""))

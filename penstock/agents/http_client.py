@@ -1,132 +1,86 @@
-"""An httpx client that holds thousands of calls at once: none of its connections is looked at for the sake of another.
+"""The httpx client of a process, for thousands of calls at once: on aiohttp's connections, with `penstock[aiohttp]`.
 
 httpx's own pool looks at every connection it has when a request begins, and again when one ends: a worker in which
-2,000 agents wait for their model spends its time so (a request then cost 10 ms of CPU). Here each connection is a pool
-of one, and those that are idle wait on a stack, one for each host.
+2,000 agents wait for their model spends its time so (a request then cost 10 ms of CPU). aiohttp's, under httpx by the
+package httpx-aiohttp, does not, and parses in C; without it there is `penstock.agents.http_pool`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-KEPT: Final = 10.0  # seconds; a connection idle for longer is closed when another comes back
-_ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT)
+from penstock.agents.http_pool import KEPT, ManyConnections
+
+_ENDLESS: Final = httpx.Limits(max_connections=0, keepalive_expiry=KEPT)  # to aiohttp 0 is no limit
 
 
 def http_client() -> httpx.AsyncClient:
     """One client for all calls of a process, without a timeout of its own: the run has its deadline.
 
     For a framework's model too, where it takes a client: `ChatOpenAI(http_async_client=http_client())`. Proxies are
-    those of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY), read once.
+    those of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY), read once. It keeps no cookies: a run
+    would send what another run, of another tenant perhaps, was given.
     """
-    return httpx.AsyncClient(transport=ManyConnections(getproxies()), timeout=None)  # noqa: S113
+    return _Client(transport=ByProxy(getproxies()), timeout=None)
 
 
-class ManyConnections(httpx.AsyncBaseTransport):
-    """As many connections as there are calls; `proxies` by scheme, as `urllib.request.getproxies` tells them."""
+class _NoCookies(httpx.Cookies):
+    """Nothing is kept, nor looked for in every answer (which took as long as sending the request)."""
 
-    def __init__(self, proxies: Mapping[str, str] | None = None) -> None:
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """See httpx."""
+
+
+class _Client(httpx.AsyncClient):
+    _none: Final = _NoCookies()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        """See httpx."""
+        return self._none
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        raise TypeError("this client is shared by all runs and keeps no cookies: give them to the request")
+
+
+class ByProxy(httpx.AsyncBaseTransport):
+    """One transport for each way out; `proxies` by scheme, as `urllib.request.getproxies` tells them."""
+
+    def __init__(self, proxies: Mapping[str, str]) -> None:
         self._ssl = httpx.create_ssl_context()  # one for all: making it takes 20 ms
-        self._proxies = {scheme: url if "://" in url else f"http://{url}" for scheme, url in (proxies or {}).items()}
-        self._stacks: dict[tuple[str, str, int | None], _Stack] = {}
+        self._proxies = {scheme: url if "://" in url else f"http://{url}" for scheme, url in proxies.items()}
+        self._ways: dict[str | None, httpx.AsyncBaseTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx."""
-        url = request.url
-        host = (url.scheme, url.host, url.port)
-        stack = self._stacks.get(host)
-        if stack is None:
-            await self._forget_the_idle()
-            stack = self._stacks.setdefault(host, _Stack(self._connection_to(url)))
-        return await stack.send(request)
+        proxy = self.proxy_for(request.url) if self._proxies else None
+        way = self._ways.get(proxy)
+        if way is None:
+            way = self._ways[proxy] = self._way(proxy)
+        return await way.handle_async_request(request)
 
-    def _connection_to(self, url: httpx.URL) -> Callable[[], httpx.AsyncHTTPTransport]:
-        way = self.proxy_for(url)
-        return lambda: httpx.AsyncHTTPTransport(verify=self._ssl, limits=_ONE, proxy=way)
+    def _way(self, proxy: str | None) -> httpx.AsyncBaseTransport:
+        try:
+            from httpx_aiohttp import AiohttpTransport
+        except ModuleNotFoundError:
+            return ManyConnections(self._ssl, proxy)
+        through = None if proxy is None else httpx.Proxy(proxy)
+        if through is not None and through.url.scheme.startswith("socks"):
+            return ManyConnections(self._ssl, proxy)  # aiohttp knows none of these
+        made: httpx.AsyncBaseTransport = AiohttpTransport(verify=self._ssl, limits=_ENDLESS, proxy=through)
+        return made
 
     def proxy_for(self, url: httpx.URL) -> str | None:
         """The proxy on the way to this address."""
         proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
         return None if proxy is None or proxy_bypass(url.host) else proxy
 
-    async def _forget_the_idle(self) -> None:
-        """Hosts that nobody has called for a while: an app that calls where its events say would gather them."""
-        for host, stack in list(self._stacks.items()):
-            await stack.close_idle()
-            if not stack.connections:
-                self._stacks.pop(host, None)
-
     async def aclose(self) -> None:
         """See httpx."""
-        for stack in self._stacks.values():
-            await stack.close()
-
-
-class _Stack:
-    """The connections to one host. The one that came back last is used first, so that the others may go."""
-
-    def __init__(self, new: Callable[[], httpx.AsyncHTTPTransport]) -> None:
-        self._new = new
-        self.connections: set[httpx.AsyncHTTPTransport] = set()
-        self._idle: deque[tuple[float, httpx.AsyncHTTPTransport]] = deque()
-
-    async def send(self, request: httpx.Request) -> httpx.Response:
-        if self._idle:
-            _, connection = self._idle.pop()
-        else:
-            connection = self._new()
-            self.connections.add(connection)
-        try:
-            response = await connection.handle_async_request(request)
-        except BaseException:
-            await self.give_back(connection)
-            raise
-        assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = _Body(response.stream, self, connection)
-        return response
-
-    async def give_back(self, connection: httpx.AsyncHTTPTransport) -> None:
-        self._idle.append((_now(), connection))
-        await self.close_idle()
-
-    async def close_idle(self) -> None:
-        """Those that came back long ago."""
-        while self._idle and self._idle[0][0] < _now() - KEPT:
-            _, oldest = self._idle.popleft()
-            self.connections.discard(oldest)
-            await oldest.aclose()
-
-    async def close(self) -> None:
-        for connection in self.connections:
-            await connection.aclose()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-class _Body(httpx.AsyncByteStream):
-    """A response's body; its end gives the connection back."""
-
-    def __init__(self, body: httpx.AsyncByteStream, stack: _Stack, connection: httpx.AsyncHTTPTransport) -> None:
-        self._body = body
-        self._stack = stack
-        self._connection: httpx.AsyncHTTPTransport | None = connection
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._body:
-            yield part
-
-    async def aclose(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                await self._body.aclose()
-            finally:
-                await self._stack.give_back(connection)
+        for way in self._ways.values():
+            await way.aclose()

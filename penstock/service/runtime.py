@@ -99,7 +99,7 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
                     wrap=wrap,
                 )
                 levers = Levers(worker.parts, worker.wake)
-                _collect_seldom()
+                collect_seldom()
                 await name_strangers(processor, broker.admin())
                 async with following(topology, processor.name, broker, levers, SystemClock()):
                     await _run(topology, processor, worker, broker, port)
@@ -108,7 +108,7 @@ async def _serve(topology: Topology, processor: Processor, port: int | None) -> 
     await no_task_left()
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """What stands now stays, and records in flight are no garbage: Python need not look through them so often.
 
     By itself it looks each time 700 objects were made and kept; a thousand records in flight are several thousand.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from penstock.agents.http_client import http_client
 from penstock.broker.in_memory import InMemoryBroker
 from penstock.clock import SystemClock
 from penstock.durations import rate
@@ -53,7 +51,7 @@ def on_stage(
     """Run the example against a model with these rules. Raises TimeoutError after `within` seconds."""
 
     async def main() -> None:
-        async with ModelServer(Script((*rules, LOOKS_UP), echo), latency=latency) as server, _client() as client:
+        async with ModelServer(Script((*rules, LOOKS_UP), echo), latency=latency) as server, http_client() as client:
             os.environ["OPENAI_BASE_URL"] = server.base_url
             os.environ["OPENAI_API_KEY"] = "none"
             clock: Any = SystemClock()
@@ -63,12 +61,6 @@ def on_stage(
                 await scenario(app, server)
 
     _LOOP.run(asyncio.wait_for(main(), within))
-
-
-@asynccontextmanager
-async def _client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
-        yield client
 
 
 def warm_up() -> None:

@@ -36,16 +36,19 @@ memory:
   main: {memory}
 """
 HANDLER = '''
-"""Answers a turn after a while, as a model would."""
+"""Answers a turn after a while, as a model would; says when it begins and when it ends."""
 import asyncio, json, os, random
+def say(what, event):
+    file = os.open(os.environ["CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, json.dumps([what, os.getpid(), event.key, event.data["turn"]]).encode() + b"\\n")
+    os.close(file)
 async def talk(event, ctx):
+    say("began", event)
     turns = await ctx.memory.history()
     await asyncio.sleep(random.uniform(0.05, 0.5))
     await ctx.memory.append({"turn": event.data["turn"], "before": len(turns)})
     await ctx.memory.remember("turn {} of {}".format(event.data["turn"], event.key))
-    file = os.open(os.environ["CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, json.dumps([event.key, event.data["turn"]]).encode() + b"\\n")
-    os.close(file)
+    say("ended", event)
     return {"turn": event.data["turn"], "words": random.random()}
 '''
 

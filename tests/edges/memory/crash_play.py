@@ -27,6 +27,7 @@ from penstock.service.runtime import broker_for
 from penstock.topology.model import Topology
 from penstock.topology.reader import read
 from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, server
+from tests.edges.memory.crash_calls import Calls, Turn
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
 PATIENCE = 240.0  # seconds from the last kill on
@@ -69,7 +70,9 @@ class Play:
         self.backend = backend
         self.chance = random.Random(seed)
         self.folder = folder
-        self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(folder / "calls.jsonl")}
+        self.calls = Calls(folder / "calls.jsonl")
+        self.cut_off: set[Turn] = set()  # calls under way when the last worker was killed
+        self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(self.calls.path)}
         name = f"memory-{uuid.uuid4().hex[:8]}"
         (folder / "talk.py").write_text(HANDLER)
         text = APP.format(name=name, bootstrap=bootstrap, memory=BACKENDS[backend])
@@ -83,12 +86,22 @@ class Play:
         with (self.folder / "workers.log").open("ab") as log:
             self.workers.append(subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log))
 
-    def kill_one(self) -> None:
-        victim = self.workers.pop(self.chance.randrange(len(self.workers)))
+    def kill_one(self) -> bool:
+        """One that has ended a call, once all calls that the last kill cut off have ended elsewhere.
+
+        Kills faster than a start-up look like an event that kills its process, and the runtime is right to suspect it.
+        """
+        at_work = [worker for worker in self.workers if worker.pid in self.calls.at_work]
+        if not at_work or not self.cut_off <= self.calls.ended:
+            return False
+        victim = self.chance.choice(at_work)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
+        self.cut_off = self.calls.look().under_way
+        self.workers.remove(victim)
         self.kills += 1
         self.start()
+        return True
 
     def end(self) -> None:
         for worker in self.workers:
@@ -118,17 +131,10 @@ class Play:
         """Until all is done or patience ends; one worker is killed each time another share of the calls has ended."""
         end = time.monotonic() + PATIENCE
         while not await self._done(broker) and time.monotonic() < end:
-            if self.kills < kills and self._calls() >= calls * (self.kills + 1) // (kills + 1):
-                self.kill_one()
+            due = self.kills < kills and self.calls.look().finished >= calls * (self.kills + 1) // (kills + 1)
+            if due and self.kill_one():
                 end = time.monotonic() + PATIENCE
             await asyncio.sleep(0.1)
-
-    def _calls(self) -> int:
-        """Calls of the handler that have come to their end."""
-        try:
-            return (self.folder / "calls.jsonl").read_bytes().count(b"\n")
-        except FileNotFoundError:
-            return 0
 
     async def _done(self, broker: object) -> bool:
         from penstock.deploy.status import groups
@@ -154,7 +160,7 @@ class Play:
             turns=turns,
             kills=self.kills,
             whole=whole,
-            finished_calls=self._calls(),
+            finished_calls=self.calls.look().finished,
             answered=len(answers),
             second_answers=sum(len(said) > 1 for said in answers.values()),
             seconds=seconds,
