@@ -100,6 +100,28 @@ def test_what_is_not_there_is_said_in_words(desk_console, path, said):
     desk_console(scenario, answer)
 
 
+def test_without_the_record_of_runs_and_the_control_topic_pages_say_so(desk_console):
+    async def scenario(app, console):
+        async with console(token="the-token") as client:
+            await app.broker.admin().delete_topics(["desk.runs", "desk.control"])
+            pages = {path: await client.get(path) for path in ("/", "/processors/triage", "/runs", "/audit")}
+            pages["pause"] = await client.post("/processors/triage/pause", data={})
+
+        assert {path: page.status_code for path, page in pages.items()} == {
+            "/": 200,
+            "/processors/triage": 200,
+            "/runs": 404,
+            "/audit": 404,
+            "pause": 404,
+        }
+        assert "Runs are not recorded" in pages["/processors/triage"].text
+        assert "there is no record of runs: no topic desk.runs" in pages["/runs"].text
+        for path in ("/audit", "pause"):
+            assert "there is no control topic desk.control" in pages[path].text
+
+    desk_console(scenario, answer)
+
+
 def test_pages_of_an_empty_desk_say_so(desk_console):
     async def scenario(app, console):
         async with console() as client:

@@ -10,6 +10,7 @@ from penstock.console.desk import Desk
 from penstock.console.live import Live
 from penstock.console.render import Pages
 from penstock.console.shown import attempt_values
+from penstock.control.commands import ControlState
 from penstock.control.giving import read_control
 from penstock.deploy import status
 from penstock.errors import TopicMissing
@@ -26,7 +27,10 @@ def routes(desk: Desk, pages: Pages, live: Live) -> list[Route]:
     async def page(request: Request) -> Response:
         processor = desk.processor(request.path_params["processor"])
         sample = await live.sampler.newest()
-        state = await read_control(desk.topology, desk.broker)
+        try:
+            state = await read_control(desk.topology, desk.broker)
+        except TopicMissing:  # then nobody told it anything; who pulls a lever is told why none is heard
+            state = ControlState()
         paused = state.paused(processor.name)
         members = next(
             one for one in await status.members(desk.topology, desk.broker) if one.processor == processor.name
