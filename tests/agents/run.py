@@ -157,11 +157,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names, joined by commas")
     parser.add_argument("--table", action="store_true", help="write the table of outcomes into docs/agents.md")
+    parser.add_argument("--prepare", action="store_true", help="make the environments, and run nothing")
     parser.add_argument("--pin", action="store_true", help="install what is newest, and write it into pins/")
     chosen, rest = parser.parse_known_args()
     names = chosen.only.split(",") if chosen.only else [one.name for one in FRAMEWORKS]
     if unknown := sorted(set(names) - {one.name for one in FRAMEWORKS}):
         parser.error(f"no framework {unknown[0]!r}; there are {', '.join(one.name for one in FRAMEWORKS)}")
+    if chosen.prepare:
+        for one in FRAMEWORKS:
+            environment(one, pin=False)
+        return 0
     folder = tempfile.mkdtemp()
     if chosen.table:
         os.environ["PENSTOCK_OUTCOMES"], rest = folder, [*rest, "-k", "every_event_ends"]

@@ -23,6 +23,7 @@ def speaking(request):
     return {"settings": {"group.protocol": request.param, "topic.metadata.refresh.interval.ms": "500"}, "failover": 6.0}
 
 
+@pytest.mark.slow
 def test_two_members_share_and_the_revoked_one_drains_and_commits_first(on_kafka, speaking):
     async def law(stage):
         topic, group = await stage.topic(4), stage.name("group")
@@ -61,6 +62,7 @@ def test_two_members_share_and_the_revoked_one_drains_and_commits_first(on_kafka
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_a_commit_in_flight_at_a_revoke_is_answered_inside_it(on_kafka, speaking):
     async def law(stage):
         topic, group = await stage.topic(2), stage.name("group")
@@ -91,6 +93,7 @@ def test_a_commit_in_flight_at_a_revoke_is_answered_inside_it(on_kafka, speaking
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_the_source_is_shared_evenly_whatever_else_the_group_reads(on_kafka, speaking):
     """Own topics come first in the alphabet, and are twice as many: counted together, they alone would move."""
 
@@ -121,6 +124,7 @@ def test_the_source_is_shared_evenly_whatever_else_the_group_reads(on_kafka, spe
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_no_demand_for_longer_than_the_poll_interval_keeps_the_assignment(on_kafka, speaking):
     async def law(stage):
         topic = await stage.topic(2)
@@ -143,6 +147,7 @@ def test_no_demand_for_longer_than_the_poll_interval_keeps_the_assignment(on_kaf
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_a_member_without_demand_still_hands_over(on_kafka, speaking):
     async def law(stage):
         topic, group = await stage.topic(2), stage.name("group")
@@ -159,6 +164,7 @@ def test_a_member_without_demand_still_hands_over(on_kafka, speaking):
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_a_pause_and_what_it_held_back_end_with_the_assignment(on_kafka, speaking):
     async def law(stage):
         topic, group = await stage.topic(2), stage.name("group")
@@ -186,6 +192,7 @@ def test_a_pause_and_what_it_held_back_end_with_the_assignment(on_kafka, speakin
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 def test_a_partition_added_to_a_running_group_is_read_from_its_beginning(on_kafka, speaking):
     async def law(stage):
         topic = await stage.topic(1)

@@ -36,6 +36,7 @@ def own_broker():
             local_kafka.wipe(data)
 
 
+@pytest.mark.slow
 def test_a_killed_broker_is_said_once_survived_and_nothing_is_lost(own_broker, keeper_at):
     async def law(stage):
         at = TopicPartition(await stage.topic(), 0)
@@ -65,6 +66,7 @@ def test_a_killed_broker_is_said_once_survived_and_nothing_is_lost(own_broker, k
     keeper_at(own_broker.bootstrap).run(law)
 
 
+@pytest.mark.slow
 def test_nobody_there_is_an_error_in_time(keeper_at):
     async def law(stage):
         with pytest.raises(BrokerUnavailable):
@@ -107,6 +109,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_member_frozen_beyond_its_session_is_told_lost(on_kafka, kafka):
     async def law(stage):
         topic, group = await stage.topic(), stage.name("group")

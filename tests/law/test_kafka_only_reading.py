@@ -14,6 +14,7 @@ pytestmark = pytest.mark.kafka
 PROTOCOLS = ("classic", "consumer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_random_pauses_and_demand_lose_and_repeat_nothing(on_kafka, protocol, seed):
@@ -50,6 +51,7 @@ def test_random_pauses_and_demand_lose_and_repeat_nothing(on_kafka, protocol, se
     on_kafka.run(law)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_rebalances_under_load_deliver_every_record_once_from_each_start(on_kafka, protocol):
     async def law(stage):

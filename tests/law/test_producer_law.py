@@ -188,6 +188,7 @@ def test_close_flushes_and_may_be_repeated(keeper):
     keeper.run(law)
 
 
+@pytest.mark.slow
 def test_far_more_than_a_client_queue_holds_is_taken_without_blocking(keeper):
     async def law(stage):
         topic = await stage.topic(4)

@@ -137,6 +137,7 @@ def test_after_the_fence_has_expired_it_would_run_again(work):
     work(answering(calls), scenario, memory="main")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_crashes_under_load_leave_every_turn_once_and_in_order(work, seed):
     """40 conversations of 10 turns, two workers, one of them killed every other second."""

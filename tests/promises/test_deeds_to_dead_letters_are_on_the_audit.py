@@ -90,6 +90,7 @@ def test_a_dry_run_leaves_none(desk):
     assert lines(shell) == []
 
 
+@pytest.mark.slow
 def test_a_deed_that_broke_off_is_on_record(desk):
     shell = desk(faults=Refusing())
     assert shell("dlt", "replay", "--yes").exit_code == 1

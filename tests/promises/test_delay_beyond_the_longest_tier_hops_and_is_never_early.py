@@ -5,6 +5,7 @@ import pytest
 from penstock import Retry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("after", "late"), [("25h", 60), ("61h", 60), ("24h", 2), ("90s", 32)])
 def test_delay_beyond_the_longest_tier_hops_and_is_never_early(work, after, late):
     starts = []

@@ -121,6 +121,7 @@ def test_after_the_suspects_all_run_at_once_again(work):
     work(handler, scenario, output=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.001, 0.03, 1.5], ids=["fast", "middling", "slow"])
 def test_a_killer_in_a_backlog_takes_few_lives(work, seconds):
     """Each life makes progress all around the killer, and that hides nothing."""

@@ -40,6 +40,7 @@ class Provider:
         return [event for at, event in self.calls if OUTAGE[0] <= at < OUTAGE[1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["429", "nothing", "500", "401", "all"])
 def test_nothing_is_spent_and_everything_is_done_afterwards(work, how):
     provider = Provider(how)
@@ -85,6 +86,7 @@ def test_what_is_rejected_outright_is_dead_lettered_meanwhile(work):
     work(handler, scenario, output=None, limits=("model",), limit=Limit(name="model"))
 
 
+@pytest.mark.slow
 def test_an_event_that_fails_where_others_are_answered_is_exhausted(work):
     """A prompt that its provider always answers with 500 ends in the dead letter topic: it is the event's own."""
 
@@ -105,6 +107,7 @@ def test_an_event_that_fails_where_others_are_answered_is_exhausted(work):
     work(handler, scenario, output=None, limits=("model",), limit=Limit(name="model"))
 
 
+@pytest.mark.slow
 def test_a_failing_handler_stops_the_intake_of_any_processor(work):
     """Without any setting: at least half of the last 100 first attempts failed."""
     broken = True

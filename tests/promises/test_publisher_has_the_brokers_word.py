@@ -87,6 +87,7 @@ def test_a_publisher_works_on_both_sides_of_a_fork(kafka: str, topic: str) -> No
     assert sorted(record.value or b"" for record in held(kafka, topic)) == [b'"after"', b'"before"', b'"child"']
 
 
+@pytest.mark.slow
 def test_a_topic_that_is_not_there_is_said_with_what_to_do(kafka: str, topic_name: Callable[[str], str]) -> None:
     name = topic_name("nowhere")
     with Publisher(bootstrap=kafka) as publisher, pytest.raises(SendFailed, match=rf"event for topic {name}") as caught:
@@ -94,6 +95,7 @@ def test_a_topic_that_is_not_there_is_said_with_what_to_do(kafka: str, topic_nam
     assert "penstock apply" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_not_there_is_said_in_time() -> None:
     started = time.monotonic()
     with (

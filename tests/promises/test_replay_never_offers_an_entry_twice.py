@@ -62,6 +62,7 @@ async def operator(broker: InMemoryBroker, clock: VirtualClock, chance: random.R
     return bool(done) and not task.result().tally.interrupted and plan.count == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_interrupted_replays_add_up_to_exactly_one(seed: int) -> None:
     async def main(clock: VirtualClock) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+import pytest
+
 from penstock.engine import committer, intake
 from penstock.record import Outgoing
 
@@ -14,6 +16,7 @@ async def fill(app, count, partition=None, key=None):
     await producer.flush()
 
 
+@pytest.mark.slow
 def test_slow_run_holds_the_frontier_and_not_the_others(work, monkeypatch):
     monkeypatch.setattr(intake, "MOST_IN_FLIGHT", 500)
     most = done = 0

@@ -128,6 +128,7 @@ class Unlucky(NoFaults):
         return Fate(outcome, self.random.random())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_anywhere_with_an_unlucky_broker_nothing_is_lost(seed):
     async def main(clock):

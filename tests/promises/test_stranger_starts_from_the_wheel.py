@@ -49,6 +49,7 @@ def installed(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_stranger_starts_from_the_wheel(installed, kafka):
     penstock = str(installed / "venv/bin/penstock")
     # an address where nothing answers: `dev` must bring its own Kafka, as on a machine without one

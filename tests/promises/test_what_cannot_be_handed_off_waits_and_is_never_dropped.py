@@ -16,6 +16,7 @@ class Closed(NoFaults):
         return Fate(self.outcome) if self.closed and record.topic.startswith("t.work.") else FINE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.REFUSED])
 @pytest.mark.parametrize("end", [Reject("no"), ValueError("no")])
 def test_what_cannot_be_handed_off_waits_and_is_never_dropped(work, outcome, end):

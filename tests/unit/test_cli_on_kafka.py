@@ -19,6 +19,7 @@ processors:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_from_an_empty_cluster_to_an_answered_status(kafka, topic_name, tmp_path):
     name = topic_name("desk")

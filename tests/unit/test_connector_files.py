@@ -168,6 +168,7 @@ def rows(folder):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
 def test_sink_files_are_aligned_ranges_whoever_is_killed(tmp_path, form):
     from penstock.connectors import file_rows

@@ -6,12 +6,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from demo import outage
 from penstock.topology.reader import read
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_outage_of_the_demonstration_holds_its_claims() -> None:
     found = outage.perform(read(ROOT / "topology.yaml", os.environ))
 

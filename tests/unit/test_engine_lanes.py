@@ -17,6 +17,7 @@ def run_of(offset: int, key: bytes | None) -> Run:
     return Run(Record("t", 0, offset, 0, key, b""), None)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(keys=st.lists(st.sampled_from([b"a", b"b", b"", None]), max_size=40), data=st.data())
 @pytest.mark.parametrize("ordering", ["key", "partition", "none"])

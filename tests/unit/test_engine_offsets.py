@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from penstock.engine.offsets import OffsetTracker
 offsets = st.lists(st.integers(0, 60), unique=True, max_size=40).map(sorted)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(start=st.integers(0, 5), received=offsets, earlier=st.sets(st.integers(0, 60)), data=st.data())
 def test_against_a_model(start: int, received: list[int], earlier: set[int], data: st.DataObject) -> None:

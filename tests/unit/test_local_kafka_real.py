@@ -27,6 +27,7 @@ def topics(bootstrap: str, *, create: str = "") -> set[str]:
     return asyncio.run(ask())
 
 
+@pytest.mark.slow
 def test_topics_outlive_a_stop_and_a_crash(tmp_path):
     data = tmp_path / "data"
     try:

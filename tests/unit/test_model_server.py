@@ -153,6 +153,7 @@ def test_closing_cuts_what_hangs() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_a_thousand_slow_requests_at_once() -> None:
     async def one(server: ModelServer) -> bytes:
         body = json.dumps(chat("x")).encode()
@@ -187,6 +188,7 @@ def test_latency_of_the_server_and_of_a_rule() -> None:
     assert time.monotonic() - began >= 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [

@@ -48,6 +48,7 @@ def topology(name, kafka):
     return Topology(name=name, kafka=servers, topics=topics, processors={"work": work})
 
 
+@pytest.mark.slow
 @pytest.mark.kafka
 def test_runs_are_read_back_and_operators_heard(kafka, topic_name):
     declared = topology(topic_name("desk"), kafka)

@@ -82,6 +82,7 @@ def test_an_endless_batch_stops_at_a_failure() -> None:
     assert len(faults.produced) < 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 50])
 def test_a_batch_without_answers_ends_in_time(count: int) -> None:
     faults = Faulty({1: Fate(Outcome.FAILED, delay=2)})

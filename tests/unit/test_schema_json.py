@@ -52,6 +52,7 @@ class Model:
         return {"mode": mode, "null": None}
 
 
+@pytest.mark.slow
 @given(plain)
 def test_plain_data_comes_back_as_it_went(data: Any) -> None:
     value, content_type, dataschema = CODEC.encode("", data)

@@ -80,6 +80,7 @@ def test_any_mixture_of_what_yaml_is_made_of(text):
     outcome(text)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, len(VALID)), st.integers(0, 12), st.one_of(PIECES, st.text(max_size=5))),
@@ -96,6 +97,7 @@ def test_any_mutation_of_a_valid_document(mutations):
     outcome(text)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_value_in_the_place_of_another(data):

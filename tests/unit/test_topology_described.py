@@ -19,6 +19,7 @@ def test_the_schema_is_json_and_names_its_dialect():
     assert schema["required"] == ["name"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", list(sections(Topology)), ids=lambda section: section.__name__)
 def test_every_section_is_described_key_by_key(section):
     schema = json_schema()

@@ -17,6 +17,7 @@ from tests.law.foreign.stage import CLIENT, PATIENCE, spell
 pytestmark = pytest.mark.kafka
 
 
+@pytest.mark.slow
 def test_a_java_producer_and_ours_agree_on_partitions(stage, java):
     keys = [f"customer-{number}".encode() for number in range(196)] + ["schlüssel".encode(), b"", b"\xff\x00", b"abc"]
     topic = f"{stage.name}-keys"

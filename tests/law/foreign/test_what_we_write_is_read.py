@@ -78,6 +78,7 @@ def first(written: list[Seen]) -> Seen:
 WRITTEN = [("answered", CLOUD_EVENT), ("answer.retry.1s", RETRY), ("answer.dlt", DEAD)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "expected"), WRITTEN)
 def test_a_java_client_sees_our_headers_byte_for_byte(stage, java, where, expected):
     written = stage.records(stage.topic(where), 1)
@@ -93,6 +94,7 @@ def test_a_java_client_sees_our_headers_byte_for_byte(stage, java, where, expect
         assert [one for one in reference.headers if not one[0].startswith("penstock-")] == FOREIGN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "expected"), WRITTEN)
 def test_the_console_consumer_sees_our_headers_byte_for_byte(stage, console_consumer, where, expected):
     reference = first(stage.records(stage.topic(where), 1))
