@@ -100,7 +100,7 @@ class Goal:
             return shown, "met"
         if not self.limit:
             return shown, "**missed**"
-        return shown, f"**missed** by {abs(value - self.limit) / self.limit * 100:.0f} %"
+        return shown, f"**missed** by {abs(value - self.limit) / self.limit * 100:.2g} %"
 
 
 def ratio(words: str, name: str, rival: str, limit: float | None) -> Goal:

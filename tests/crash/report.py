@@ -60,7 +60,8 @@ def write(page: Path, outcomes: Sequence[Outcome], failures: Sequence[str], seco
             failures=_said(len(outcomes), failures),
             machine=_machine(),
             endurance=_split(page)[1],
-        )
+        ).rstrip()
+        + "\n"
     )
 
 
@@ -68,7 +69,8 @@ def write_endurance(page: Path, figures: Figures) -> None:
     """Write that part of the page."""
     rows = "\n".join(f"| {name} | {value} |" for name, value in figures.rows)
     page.write_text(
-        f"{_split(page)[0]}{_ENDURANCE}\n\nWritten by `make endurance` on {datetime.now(UTC):%Y-%m-%d}. One worker "
+        f"{_split(page)[0].rstrip()}\n\n{_ENDURANCE}\n\n"
+        f"Written by `make endurance` on {datetime.now(UTC):%Y-%m-%d}. One worker "
         'process on a real Kafka, 12 partitions, 1,000\nat once; "early" is after the first 20,000 records, "after" '
         f"when all is done and nothing runs.\n\n| what | figure |\n|---|---|\n{rows}\n\n{_machine()}.\n"
     )
