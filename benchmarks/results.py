@@ -100,7 +100,8 @@ class Goal:
             return shown, "met"
         if not self.limit:
             return shown, "**missed**"
-        return shown, f"**missed** by {abs(value - self.limit) / self.limit * 100:.2g} %"
+        by = abs(value - self.limit) / self.limit * 100
+        return shown, f"**missed** by {by:.0f} %" if by >= 1 else f"**missed** by {by:.1g} %"
 
 
 def ratio(words: str, name: str, rival: str, limit: float | None) -> Goal:
