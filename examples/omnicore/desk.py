@@ -7,7 +7,10 @@ from typing import Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it fetches a price list when imported
 
+import litellm
 from omnicoreagent import MemoryRouter, OmniCoreAgent, ToolRegistry
+
+from penstock.agents.http_client import http_client
 
 INSTRUCTIONS = "You are the support desk of a bank. Answer in one sentence. Look an order up before you speak of it."
 
@@ -22,6 +25,7 @@ def look_up(order: str) -> str:
 
 def build(settings: dict[str, Any]) -> OmniCoreAgent:
     """The agent; its conversations live where `settings.memory` says."""
+    litellm.aclient_session = http_client()  # as many calls at once as there are conversations
     return OmniCoreAgent(
         name="desk",
         system_instruction=INSTRUCTIONS,
