@@ -164,6 +164,7 @@ def staged(app: Path, folder: Path, say: Callable[[str], None]) -> Iterator[Stag
     """The app in `folder` with its topics made, on a Kafka of its own, which is gone afterwards; logs stay."""
     shutil.rmtree(folder, ignore_errors=True)
     data = folder.with_name(f"{folder.name}-kafka")
+    local_kafka.wipe(data)  # what a drill that was killed left behind
     kafka = local_kafka.start(data, jvm=local_kafka.SHORT_LIVED, say=say)
     try:
         stage = Stage(app, folder, kafka.bootstrap)
