@@ -11,6 +11,7 @@ import click
 
 from penstock.cli import doors, options
 from penstock.cli.dead_letter_filters import filters_of, filters_options, position_of, processor_option
+from penstock.cli.dead_letter_mend import mend
 from penstock.cli.dead_letter_replay import replay
 from penstock.cli.dead_letter_text import (
     CLUSTER_COLUMNS,
@@ -169,6 +170,7 @@ async def _chain(broker: Broker, topology: Topology, at: Position) -> Trace | st
 
 
 dlt.add_command(replay)
+dlt.add_command(mend)
 
 
 @dlt.command()

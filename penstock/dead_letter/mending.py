@@ -18,9 +18,16 @@ _OF_THE_VALUE = (wire.CONTENT_TYPE, wire.CE_DATASCHEMA, wire.VALUE_SCHEMA_ID)
 
 
 async def replay_mended(
-    broker: Broker, codec: Codec, letter: DeadLetter, data: object, *, replay_id: str, clock: Clock | None = None
+    broker: Broker,
+    codec: Codec,
+    group_id: str,
+    letter: DeadLetter,
+    data: object,
+    *,
+    replay_id: str,
+    clock: Clock | None = None,
 ) -> Result:
-    """Write the entry with `data` to the replay topic, unless it was replayed or discarded meanwhile.
+    """Write the group's entry with `data` to its replay topic, unless it was replayed or discarded meanwhile.
 
     Raises Unencodable where the data does not fit its schema, PenstockError for an entry that no worker wrote.
     """
@@ -33,7 +40,7 @@ async def replay_mended(
         return plain._replace(value=encoded.value, headers=[*_kept(plain), *_described(encoded)])
 
     selection = Selection(
-        group_id=letter.group,
+        group_id=group_id,
         positions=frozenset([letter.position]),
         by_reason={letter.reason: 1},
         by_type={letter.event_type: 1},

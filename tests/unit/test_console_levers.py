@@ -67,6 +67,7 @@ def test_mended_data_is_compared_and_then_run(desk_console):
             compared = await client.post("/letters/triage/0/0/mend", data=form)
             assert "-  &#34;amount&#34;: -1" in compared.text
             assert "+  &#34;amount&#34;: 12" in compared.text
+            assert "penstock dlt mend 0@0 --processor triage --data mended.json" in compared.text
             assert app.records("desk.triage.replay") == []
 
             begun = await client.post("/letters/triage/0/0/mend", data={**form, **SURE})

@@ -245,3 +245,32 @@ def test_an_interrupted_log_replay_names_its_id(desk: Desk) -> None:
     found = desk("replay", "tickets", "--yes")
     assert found.exit_code == 1
     assert "the same command with --resume" in found.stdout
+
+
+def test_mend_shows_the_difference_and_replays_the_entry_with_other_data(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "mended.json").write_text('{"a": 12}')
+    asked = ("dlt", "mend", "0@1", "--data", str(tmp_path / "mended.json"))
+    looked = desk(*asked, "--dry-run")
+    assert looked.exit_code == 0, looked.output
+    assert '-  "a": 1\n+  "a": 12' in looked.stdout
+    assert desk.replayed == 0
+
+    done = desk(*asked, "--yes")
+    assert done.exit_code == 0, done.output
+    assert "1 replayed with other data" in done.stdout
+    (record,) = desk.broker.records(f"{GROUP}.replay")
+    assert (record.key, json.loads(record.value or b"")) == (b"k1", {"a": 12})
+    again = desk(*asked, "--yes")
+    assert "0 replayed" in again.stdout
+    assert desk.replayed == 1
+
+
+def test_mend_tells_what_is_no_json_and_what_is_not_there(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{a")
+    refused = desk("dlt", "mend", "0@1", "--data", str(tmp_path / "bad.json"), "--yes")
+    assert (refused.exit_code, "holds no JSON" in refused.stderr) == (2, True)
+    (tmp_path / "good.json").write_text("{}")
+    absent = desk("dlt", "mend", "0@99", "--data", str(tmp_path / "good.json"), "--yes")
+    assert absent.exit_code == 1
+    assert "there is no entry at desk.triage.dlt/0@99" in absent.stderr
+    assert desk.replayed == 0

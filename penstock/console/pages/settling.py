@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -92,8 +93,9 @@ class _Ways:
         """Other data for one entry: without `sure` the difference is shown, with it the entry is replayed so."""
         desk, form = self._desk, await fields_of(request, self._desk.access)
         processor = desk.processor(request.path_params["processor"])
-        at = position_asked(request, processor.group_id)
-        found = await look(desk.broker, processor.group_id, at, self._declared)
+        group = processor.group_id
+        at = position_asked(request, group)
+        found = await look(desk.broker, group, at, self._declared)
         if found is None:
             raise NotThere(f"there is no entry at {at}", "the inbox lists what waits")
         letter, text = found[0], form.get("data", "")
@@ -101,21 +103,24 @@ class _Ways:
             data = json.loads(text)
         except ValueError as error:
             raise NotThere(f"this is not JSON: {error}", "go back: what you wrote is still there") from error
+        said = f"{at.partition}@{at.offset}"
+        command = desk.command("dlt", "mend", said, processor=processor.name, data="mended.json")
         if not form.get("sure"):
             before = pretty(desk.opened(letter.record).data).splitlines()
+            shown: dict[str, Any] = {"processor": processor, "letter": letter, "text": text, "command": command}
             difference = list(difflib.unified_diff(before, pretty(data).splitlines(), "before", "after", lineterm=""))
-            return self._pages.page(
-                request, "mend.html", processor=processor, letter=letter, text=text, difference=difference
-            )
+            return self._pages.page(request, "mend.html", difference=difference, **shown)
 
         async def act(deed: Deed) -> str:
-            said = {**form, "position": str(at), "with": "other data"}
-            async with self._turn(deed, request, "replay", said, 1) as replay_id:
-                done = await replay_mended(desk.broker, desk.codec, letter, data, replay_id=replay_id, clock=desk.clock)
+            asked = {**form, "position": str(at), "with": "other data"}
+            async with self._turn(deed, request, "replay", asked, 1) as replay_id:
+                done = await replay_mended(
+                    desk.broker, desk.codec, group, letter, data, replay_id=replay_id, clock=desk.clock
+                )
             deed.advance(done.tally.written)
             return _said("replayed with other data", done)
 
-        return self._begin(request, f"Replay of {at}, mended", 1, "", act)
+        return self._begin(request, f"Replay of {at}, mended", 1, command, act)
 
     async def deed(self, request: Request) -> Response:
         found = self._deeds.get(request.path_params["deed"])
