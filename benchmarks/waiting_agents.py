@@ -1,11 +1,12 @@
 """2,000 agents waiting at once in one worker: memory per waiting run, throughput, nothing lost.
 
-    python -m benchmarks.waiting_agents                  # 2,000 at once, a model that takes 5 s, 12,000 events
+    python -m benchmarks.waiting_agents                  # 2,000 at once, a model that takes 5 s, 40,000 events
 
 A scripted model server in a process of its own answers after 5 s; one worker with `concurrency: 2000` asks it through
-`penstock.agents.chat`, on the in-memory log. Memory is the worker process's resident set while 2,000 wait, less what it
-was before the first, divided by 2,000: sockets and buffers of the HTTP client included. The rate is that of a full
-worker, from the end of the first 2,000 to the last end; the rate of all, with the filling, is told beside it.
+`penstock.agents.chat`, on the in-memory log. Memory is the worker process's resident set while the first 2,000 wait,
+less what it was before, divided by 2,000: sockets and buffers of the HTTP client included. The rate is told by round of
+2,000: the first begin in one burst, and are answered in one, which the next rounds spread out. What counts is the
+second half of the rounds; the rate of all, with the filling, is told beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +46,7 @@ class Found:
     more_attempts: int  # that failed or were put off: each is made again, nothing is lost by it
     most_at_once: int
     rate: float
+    rounds: tuple[float, ...]  # seconds from one 2,000th end to the next
     whole_rate: float
     ideal: float
     each_kib: float
@@ -84,21 +87,21 @@ async def measure(agents: int, latency: float, waves: int, url: str) -> Found:
         await app.create_topics()
         for number in range(count):
             await app.send("asked", {"text": f"question {number}"}, key=f"k{number}")
-        before, most, fullest, at_first = resident_kib(), 0, 0.0, 0.0
+        before, most, fullest = resident_kib(), 0, 0.0
         async with app.running(("desk",), 1):
             (worker,) = app.workers
             collect_seldom()
             while not worker.parts.dispatch.running:
                 await asyncio.sleep(0.001)
-            began = time.monotonic()
-            while (done := finished(worker)) < count and time.monotonic() - began < PATIENCE:
+            marks = [time.monotonic()]  # when each round of 2,000 had ended; first, the beginning
+            while (done := finished(worker)) < count and time.monotonic() - marks[0] < PATIENCE:
                 at_once = len(worker.parts.dispatch.running)
-                if at_once >= most:
+                if not done and at_once >= most:
                     most, fullest = at_once, max(fullest, resident_kib())
-                if not at_first and done >= agents:
-                    filled, at_first = done, time.monotonic()
-                await asyncio.sleep(0.05)
-            ended = time.monotonic()
+                if done >= agents * len(marks):
+                    marks.append(time.monotonic())
+                await asyncio.sleep(0.01)
+            marks.append(time.monotonic())
             more = len(app.attempts) - done
         answered = len({str(event.data["output"]) + str(event.key) for event in app.events("answered")})
     return Found(
@@ -108,8 +111,9 @@ async def measure(agents: int, latency: float, waves: int, url: str) -> Found:
         done=answered,
         more_attempts=more,
         most_at_once=most,
-        rate=(count - filled) / (ended - at_first),
-        whole_rate=count / (ended - began),
+        rate=agents * (waves - waves // 2) / (marks[-1] - marks[waves // 2]),
+        rounds=tuple(later - earlier for earlier, later in pairwise(marks)),
+        whole_rate=count / (marks[-1] - marks[0]),
         ideal=agents / latency,
         each_kib=(fullest - before) / max(most, 1),
     )
@@ -120,7 +124,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--agents", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=5.0, help="seconds the model takes")
-    parser.add_argument("--waves", type=int, default=6, help="two at least")
+    parser.add_argument("--waves", type=int, default=20, help="rounds, two at least")
     chosen = parser.parse_args()
     serve = [sys.executable, "-m", "penstock.testing.model_server", "--port", "0", "--latency", str(chosen.latency)]
     with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
@@ -138,7 +142,8 @@ def main() -> int:
         "sent": found.sent,
         "done": found.done,
         "attempts that did not go well": found.more_attempts,
-        "runs/s": round(found.rate, 1),
+        "seconds a round": [round(one, 2) for one in found.rounds],
+        "runs/s in the second half": round(found.rate, 1),
         "with the filling": round(found.whole_rate, 1),
         "ideal": found.ideal,
         "share": round(share, 3),
