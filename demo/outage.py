@@ -78,7 +78,9 @@ def perform(topology: Topology) -> Outage:
             await app.send("tickets.new", ticket, key=f"c{number}", id=f"t{number}")
             await asyncio.sleep(_PACE)
             if not taken and asyncio.get_running_loop().time() > _BEGIN + _WATCHED:
-                taken = app.workers[0].parts.counters.received
+                taken = sum(
+                    one.tracker.position for one in app.workers[0].parts.partitions.values() if one.gate is None
+                )
         await app.settled()
         ends = Counter(one.outcome for one in app.attempts)
         dead = len(app.dead_letters("triage"))
