@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -42,6 +44,23 @@ class PostgresServer:
         if os.geteuid() == 0:
             shutil.chown(folder, USER)
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+        return self._serve(folder)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and every process of it; its data stays."""
+        assert self._folder is not None
+        first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False)
+        for process in (first, *map(int, found.stdout.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def start_again(self) -> str:
+        """Start it on the data that a kill left."""
+        assert self._folder is not None
+        return self._serve(self._folder)
+
+    def _serve(self, folder: Path) -> str:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} {self.SETTINGS}"
         self._run("pg_ctl", "-D", str(folder / "data"), "-w", "-l", str(folder / "log"), "-o", options, "start")
         return self.url
