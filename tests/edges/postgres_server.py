@@ -49,11 +49,14 @@ class PostgresServer:
     def kill(self) -> None:
         """SIGKILL to the server and every process of it; its data stays."""
         assert self._folder is not None
-        first = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        lock = self._folder / "data" / "postmaster.pid"
+        first = int(lock.read_text().split()[0])
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False)
         for process in (first, *map(int, found.stdout.split())):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        for left in (lock, self._folder / f".s.PGSQL.{self.port}.lock"):
+            left.unlink()  # where nobody collects the dead, the next server would take this one for alive
 
     def start_again(self) -> str:
         """Start it on the data that a kill left."""

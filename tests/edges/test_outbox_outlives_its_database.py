@@ -28,7 +28,7 @@ version: 1
 name: {name}
 kafka: {{ bootstrap.servers: "{kafka}" }}
 topics: {{ {name}.orders: {{ partitions: 3, type: order }} }}
-connectors: {{ outbox: {{ type: postgres_outbox, dsn: "{dsn}", batch_size: 20 }} }}
+connectors: {{ outbox: {{ type: postgres_outbox, dsn: "${{DATABASE_URL}}", batch_size: 20 }} }}
 """
 
 
@@ -85,12 +85,15 @@ def insert(url: str, table: str, numbers: range) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_outbox_outlives_its_database(tmp_path: Path, kafka: str, server: PostgresServer, seed: int) -> None:
+def test_outbox_outlives_its_database(
+    tmp_path: Path, kafka: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
     psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setenv("DATABASE_URL", server.url)
     chance = random.Random(seed)
     name = f"shop{uuid.uuid4().hex[:8]}"
     topic, sent = f"{name}.orders", 0
-    (tmp_path / "topology.yaml").write_text(TOPOLOGY.format(name=name, kafka=kafka, dsn=server.url))
+    (tmp_path / "topology.yaml").write_text(TOPOLOGY.format(name=name, kafka=kafka))
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(outbox_sql())
     command = [sys.executable, "-m", "penstock", "apply", "--yes", "-f", str(tmp_path)]
