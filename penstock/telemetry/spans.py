@@ -34,6 +34,8 @@ class Tracing:
         self._tracer = tracer
         self._processor = processor
         self._clock = clock
+        # The convention asks for a provider. What we know of it is the limit that is declared for it.
+        self._provider = processor.limits[0] if processor.limits else "unknown"
 
     def wrap(self, handler: Handler) -> Handler:
         """The same handler, with its spans."""
@@ -93,17 +95,32 @@ class Tracing:
             inside = [one for one in calls if step.at <= one.at - trail.started <= step.at + step.duration]
             calls = [one for one in calls if one not in inside]
             self._step(step, began + step.at, inside)
-        span.set_attributes(_used(calls))
+        span.set_attributes(self._used(calls))
 
     def _step(self, step: Step, started: float, calls: Sequence[Call]) -> None:
         kind = SpanKind.CLIENT if calls else SpanKind.INTERNAL
         child = self._tracer.start_span(
-            step.name, kind=kind, start_time=_nanos(started), attributes={"penstock.step": step.name, **_used(calls)}
+            step.name,
+            kind=kind,
+            start_time=_nanos(started),
+            attributes={"penstock.step": step.name, **self._used(calls)},
         )
         if step.error:
             child.set_attribute("error.type", step.error)
             child.set_status(Status(StatusCode.ERROR, step.error))
         child.end(_nanos(started + step.duration))
+
+    def _used(self, calls: Sequence[Call]) -> Attributes:
+        """Model calls by the gen-ai conventions: of several models the last is named, tokens are summed."""
+        if not calls:
+            return {}
+        return {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": self._provider,
+            "gen_ai.request.model": calls[-1].model,
+            "gen_ai.usage.input_tokens": sum(one.tokens_in for one in calls),
+            "gen_ai.usage.output_tokens": sum(one.tokens_out for one in calls),
+        }
 
 
 def _links(event: AnyEvent) -> list[Link]:
@@ -134,18 +151,6 @@ def _failed(span: Span, error: BaseException) -> None:
     span.set_attribute("error.type", name)
     span.set_status(Status(StatusCode.ERROR, str(error)[:1000]))
     span.record_exception(error)
-
-
-def _used(calls: Sequence[Call]) -> Attributes:
-    """Model calls by the gen-ai conventions: of several models the last is named, tokens are summed."""
-    if not calls:
-        return {}
-    return {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": calls[-1].model,
-        "gen_ai.usage.input_tokens": sum(one.tokens_in for one in calls),
-        "gen_ai.usage.output_tokens": sum(one.tokens_out for one in calls),
-    }
 
 
 def _nanos(seconds: float) -> int:

@@ -94,6 +94,7 @@ def test_a_model_call_stands_at_its_step_by_the_gen_ai_conventions(topology_of):
     (step, attempt), _ = traced(topology_of, {})
 
     assert step.attributes["gen_ai.request.model"] == "gpt-5"
+    assert step.attributes["gen_ai.provider.name"] == "unknown", "no limit says who it is"
     assert step.attributes["gen_ai.usage.input_tokens"] == 100
     assert step.attributes["gen_ai.usage.output_tokens"] == 7
     assert "gen_ai.request.model" not in attempt.attributes
