@@ -39,7 +39,7 @@ lint: setup
 quick: setup  ## the checks, unit, law and promises, side by side, less what is marked slow: for every few minutes
 	@began=$$(date +%s); \
 	$(MAKE) --no-print-directory lint > $(VENV)/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/pytest -q -n 5 --dist worksteal -m 'not slow' tests/law tests/house tests/promises tests/unit; rest=$$?; \
+	$(BIN)/pytest -q -n 8 --dist worksteal -m 'not slow' tests/law tests/house tests/promises tests/unit; rest=$$?; \
 	wait $$lint; linted=$$?; cat $(VENV)/lint.log; \
 	echo "the quick ones took $$(($$(date +%s) - began)) s"; exit $$((rest || linted))
 
