@@ -26,6 +26,11 @@ class Position(NamedTuple):
     partition: int
     offset: int
 
+    @property
+    def source(self) -> TopicPartition:
+        """The partition it stands in."""
+        return TopicPartition(self.topic, self.partition)
+
     def __str__(self) -> str:
         return f"{self.topic}/{self.partition}@{self.offset}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 import uuid
@@ -15,7 +14,7 @@ from penstock.cli import doors, options
 from penstock.cli.dead_letter_filters import position_of, processor_option
 from penstock.cli.dead_letter_text import opener_of, payload
 from penstock.cli.operator import Audit
-from penstock.cli.output import note, plain, say
+from penstock.cli.output import indented, note, say
 from penstock.cli.replaying import agreed, finish, processor_of
 
 if TYPE_CHECKING:
@@ -87,8 +86,8 @@ def mend(
 
 def _compare(before: Any, after: Any, form: str) -> None:
     """Print what is taken away and what is put in its place."""
+    from penstock.dead_letter.mending import difference
+
     tell = say if form == "table" else note
-    was, will = (json.dumps(plain(one), indent=2, ensure_ascii=False).splitlines() for one in (before, after))
-    lines = list(difflib.unified_diff(was, will, "before", "after", lineterm=""))
-    for line in lines or ["no difference: the data is as it was"]:
+    for line in difference(indented(before), indented(after)) or ["no difference: the data is as it was"]:
         tell(line)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.cli.output import note, plain, say, structured, table
+from penstock.cli.output import indented, note, plain, say, structured, table
 from penstock.cli.replaying import counts, moment
 
 if TYPE_CHECKING:
@@ -133,11 +133,9 @@ def page(letter: DeadLetter, marks: Sequence[Mark], opener: Opener, command: str
 
 
 def _print_payload(letter: DeadLetter, opener: Opener) -> None:
-    import json
-
     data, problem = payload(letter, opener)
     if not problem:
-        say(json.dumps(plain(data), indent=2, ensure_ascii=False))
+        say(indented(data))
         return
     say(f"cannot be decoded: {problem}", style="bad")
     raw = letter.record.value or b""

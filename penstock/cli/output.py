@@ -45,7 +45,12 @@ def structured(value: Any, form: str) -> None:
 
         click.echo(yaml.safe_dump(plain(value), sort_keys=False, allow_unicode=True), nl=False)
         return
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    click.echo(indented(value))
+
+
+def indented(value: Any) -> str:
+    """`value` as JSON for people."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False)
 
 
 def console(*, err: bool = False) -> Console:

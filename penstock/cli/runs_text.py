@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.cli.output import plain, say, table
+from penstock.cli.output import indented, plain, say, table
 
 if TYPE_CHECKING:
     from penstock.runs.decoding import RanAttempt
@@ -106,8 +106,6 @@ def _print_attempt(one: RanAttempt) -> None:
         used = [(use.model, use.calls, use.tokens_in, use.tokens_out, use.tool_calls, use.cost) for use in one.usage]
         table(("MODEL", "CALLS", "TOKENS IN", "TOKENS OUT", "TOOL CALLS", "COST"), used)
     if one.data is not None:
-        import json
-
-        say(json.dumps(plain(one.data), indent=2, ensure_ascii=False))
+        say(indented(one.data))
     if one.error and one.error.trace:
         say(one.error.trace.rstrip(), style="dim")

@@ -151,7 +151,7 @@ def check(topology: Topology, order: Order, found: Iterator[Entry]) -> Sent:
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ValueError where a header's name is reserved for what penstock writes itself."""
     from penstock.schema.codec import Codec
-    from penstock.schema.envelope import seal
+    from penstock.schema.sealing import seal
 
     seal(Codec(), topic="any", data=None, key=None, type="", source=SOURCE, id="any", headers=headers)
 

@@ -12,7 +12,7 @@ from penstock.dead_letter.handled import Handled, Mark
 from penstock.dead_letter.ranges import At, Ranges, between, whole
 from penstock.errors import Undecodable
 from penstock.event import Origin
-from penstock.record import Headers, Position, Record, TopicPartition
+from penstock.record import Headers, Position, Record
 from penstock.schema import structured
 from penstock.topology.derived import dead_letter_topic
 from penstock.topology.model import Topology
@@ -120,9 +120,9 @@ async def stretch(broker: Broker, group_id: str, filters: Filters = EVERYTHING) 
     everything = await whole(admin, dead_letter_topic(group_id))
     at = filters.position
     if at is not None:
-        first, last = everything.get(TopicPartition(at.topic, at.partition), (0, 0))
+        first, last = everything.get(at.source, (0, 0))
         inside = first <= at.offset < last
-        return {TopicPartition(at.topic, at.partition): (at.offset, at.offset + 1)} if inside else {}
+        return {at.source: (at.offset, at.offset + 1)} if inside else {}
     # `until` cannot cut the end: times in a log are the writers' own and need not grow.
     return everything if filters.since is None else await between(admin, everything, At(filters.since), None)
 

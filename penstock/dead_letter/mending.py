@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.clock import Clock, SystemClock
@@ -51,6 +53,11 @@ async def replay_mended(
     )
     pace = Pace(clock or SystemClock(), None)
     return await settle(broker, selection, replay_id, outgoing, pace=pace, progress=lambda _count: None)
+
+
+def difference(before: str, after: str) -> list[str]:
+    """What is taken away and what is put in its place, line by line; nothing where they are equal."""
+    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm=""))
 
 
 def _kept(record: Outgoing) -> list[Header]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from penstock.broker.contract import Admin
 from penstock.durations import seconds
 from penstock.errors import PenstockError, TopicMissing
-from penstock.record import TopicPartition
+from penstock.record import Position, TopicPartition
 
 Ranges = Mapping[TopicPartition, tuple[int, int]]
 
@@ -65,6 +65,15 @@ async def offsets(admin: Admin, partitions: Collection[TopicPartition], point: P
             "name the partition, or give a time",
         )
     return dict.fromkeys(partitions, point.offset)
+
+
+def spanning(positions: Iterable[Position]) -> dict[TopicPartition, tuple[int, int]]:
+    """The least part of each partition in which these records stand."""
+    ranges: dict[TopicPartition, tuple[int, int]] = {}
+    for one in positions:
+        first, last = ranges.get(one.source, (one.offset, one.offset))
+        ranges[one.source] = (min(first, one.offset), max(last, one.offset + 1))
+    return ranges
 
 
 def widened(span: tuple[int, int] | None, at: int) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from penstock.broker.contract import Broker
 from penstock.dead_letter.entries import EVERYTHING, NOTHING_DECLARED, DeadLetter, Declared, Filters, list_entries, read
-from penstock.dead_letter.ranges import widened
-from penstock.record import Position, TopicPartition
+from penstock.dead_letter.ranges import spanning, widened
+from penstock.record import Position
 
 Objection = Callable[[DeadLetter], str]
 
@@ -78,11 +78,6 @@ async def chosen(
     broker: Broker, selection: Selection, declared: Declared = NOTHING_DECLARED
 ) -> AsyncIterator[DeadLetter]:
     """The entries of a selection, read from the log again, in their order."""
-    ranges: dict[TopicPartition, tuple[int, int]] = {}
-    for position in selection.positions:
-        partition = TopicPartition(position.topic, position.partition)
-        first, last = ranges.get(partition, (position.offset, position.offset))
-        ranges[partition] = (min(first, position.offset), max(last, position.offset + 1))
-    async for letter in read(broker, ranges, declared):
+    async for letter in read(broker, spanning(selection.positions), declared):
         if letter.position in selection.positions:
             yield letter

@@ -104,7 +104,7 @@ class Watch:
         above: dict[TopicPartition, set[int]] = {}
         found = set()
         for at in self._replayed:
-            where = TopicPartition(at.topic, at.partition)
+            where = at.source
             commit = committed.get(where)
             if commit is None:
                 continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from penstock import headers as wire
 from penstock.broker.contract import Broker
 from penstock.dead_letter.handled import Follower
-from penstock.dead_letter.ranges import whole
+from penstock.dead_letter.ranges import spanning, whole
 from penstock.errors import TopicMissing
 from penstock.record import Position, TopicPartition, parse_position
 from penstock.topology.derived import dead_letter_topic, replay_topic
@@ -64,7 +64,7 @@ class _Group:
             if replayable:
                 self._settled |= await self._confirmed(await self._fresh())
             lows = {at: low for at, (low, _) in there.items()}
-            self._settled = {one for one in self._settled if one.offset >= lows.get(_partition(one), 0)}
+            self._settled = {one for one in self._settled if one.offset >= lows.get(one.source, 0)}
             return LetterCount(kept - len(self._settled), kept)
 
     async def _fresh(self) -> dict[Position, set[str | None]]:
@@ -81,11 +81,8 @@ class _Group:
 
     async def _confirmed(self, notes: dict[Position, set[str | None]]) -> set[Position]:
         """Those of the noted entries that are still there, and of the same run."""
-        ranges: dict[TopicPartition, tuple[int, int]] = {}
-        for one in notes:
-            first, last = ranges.get(_partition(one), (one.offset, one.offset + 1))
-            ranges[_partition(one)] = (min(first, one.offset), max(last, one.offset + 1))
-        ranges = {at: (first, min(last, self._ends[at])) for at, (first, last) in ranges.items() if at in self._ends}
+        noted = spanning(notes)
+        ranges = {at: (first, min(last, self._ends[at])) for at, (first, last) in noted.items() if at in self._ends}
         wanted = {at: bounds for at, bounds in ranges.items() if bounds[0] < bounds[1]}
         if not wanted:
             return set()
@@ -95,7 +92,3 @@ class _Group:
                 async for record in records
                 if wire.text(record.headers, wire.RUN_ID) in notes.get(record.position, ())
             }
-
-
-def _partition(position: Position) -> TopicPartition:
-    return TopicPartition(position.topic, position.partition)

@@ -37,7 +37,8 @@ from penstock.engine.valve import Valve
 from penstock.engine.worker import Worker
 from penstock.record import TopicPartition
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import Opener, run_id
+from penstock.schema.envelope import Opener
+from penstock.schema.identity import run_id
 from penstock.schema.typing import converter
 from penstock.topology.derived import replay_topic
 from penstock.topology.model import Processor, Topology

@@ -19,7 +19,8 @@ from penstock.errors import HandlerError
 from penstock.event import AnyEvent
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import Stamp, emitted_id, spell_instant
+from penstock.schema.identity import emitted_id
+from penstock.schema.sealing import Stamp, spell_instant
 from penstock.topology.derived import progress_topic
 from penstock.topology.model import Processor, Topology
 

@@ -122,7 +122,7 @@ class Intake:
     def _review_gates(self) -> None:
         """Read on in no retry topic where records wait, while they are too many in all."""
         gates = [state.gate for state in self._partitions.values() if state.gate]
-        part = 2 if self._gates_full else 1
+        part = 2 if self._gates_full else 1  # once too many, until half of them are gone
         full = sum(map(len, gates)) * part >= MOST_AT_GATES or sum(map(_SIZE, gates)) * part >= MOST_BYTES_AT_GATES
         if full is not self._gates_full:
             self._gates_full = full

@@ -20,7 +20,7 @@ from penstock.engine.hand_off import HandOff
 from penstock.engine.wire_records import error_headers
 from penstock.record import Header, Outgoing, Position
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import seal
+from penstock.schema.sealing import seal
 from penstock.topology.connector_options import SourceOptions
 from penstock.topology.derived import dead_letter_topic
 from penstock.topology.model import Topology

@@ -21,7 +21,7 @@ from penstock.errors import (
 )
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import seal
+from penstock.schema.sealing import seal
 from penstock.topology.model import Topology
 
 Selector: TypeAlias = str | Callable[[Any], Any] | None

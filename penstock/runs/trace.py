@@ -137,10 +137,10 @@ async def _records_at(broker: Broker, positions: Collection[Position]) -> dict[P
     admin = broker.admin()
     topics = await admin.topics({one.topic for one in positions})
     there = [one for one in positions if one.topic in topics and one.partition < topics[one.topic].partitions]
-    ends = await admin.ends({TopicPartition(one.topic, one.partition) for one in there})
+    ends = await admin.ends({one.source for one in there})
     ranges: dict[TopicPartition, tuple[int, int]] = {}
     for one in sorted(there):
-        at = TopicPartition(one.topic, one.partition)
+        at = one.source
         if at not in ends or not ends[at].low <= one.offset < ends[at].high:
             continue
         first, _ = ranges.get(at, (one.offset, 0))

@@ -16,11 +16,8 @@ from penstock.record import Record
 from penstock.schema import json_data, structured
 from penstock.schema.codec import Codec
 from penstock.schema.foreign import unwrap
-from penstock.schema.identity import emitted_id, is_own_topic, run_id
-from penstock.schema.sealing import Stamp, key_bytes, seal, spell_instant
+from penstock.schema.identity import is_own_topic
 from penstock.topology.model import Topology
-
-__all__ = ["Opener", "Stamp", "emitted_id", "key_bytes", "run_id", "seal", "spell_instant"]
 
 _JSON: Final = json_data.CONTENT_TYPE.encode()
 _READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from penstock.errors import Undecodable, UnknownSchema
 from penstock.record import Header, Record
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import Opener, emitted_id, run_id
-from penstock.schema.identity import NAMESPACE, is_own_topic
+from penstock.schema.envelope import Opener
+from penstock.schema.identity import NAMESPACE, emitted_id, is_own_topic, run_id
 from penstock.topology.model import Topic, Topology
 
 GROUP = "desk.triage"

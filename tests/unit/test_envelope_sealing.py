@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from penstock.errors import Unencodable
 from penstock.record import Record
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import Opener, seal
+from penstock.schema.envelope import Opener
+from penstock.schema.sealing import seal
 
 CODEC = Codec()
 FULL: dict[str, Any] = {

@@ -20,8 +20,8 @@ from penstock.connectors.http_source.refusal import Refused
 from penstock.errors import CodecError, UnknownSchema
 from penstock.record import Outgoing
 from penstock.schema.codec import Codec
-from penstock.schema.envelope import seal
 from penstock.schema.identity import NAMESPACE, uuid5
+from penstock.schema.sealing import seal
 from penstock.topology.model import Topology
 
 _ABSENT: Final[Any] = object()

@@ -12,7 +12,7 @@ from penstock.console.pages.topics import records
 from penstock.console.render import Pages, query
 from penstock.console.shown import OUTCOMES, attempt_values, reading_filters
 from penstock.console.timeline import timeline_of
-from penstock.record import TopicPartition, parse_position
+from penstock.record import parse_position
 from penstock.runs.reading import list_runs
 from penstock.runs.trace import trace
 
@@ -77,5 +77,5 @@ async def _at(desk: Desk, position: str) -> Opened | None:
     found = parse_position(position)
     if found is None:
         return None
-    here = await records(desk, TopicPartition(found.topic, found.partition), found.offset, found.offset + 1)
+    here = await records(desk, found.source, found.offset, found.offset + 1)
     return here[0] if here else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,7 +24,7 @@ from penstock.dead_letter import discard as discarding
 from penstock.dead_letter import replay as replaying
 from penstock.dead_letter.canary import replay_carefully
 from penstock.dead_letter.entries import Filters, declared_types, look
-from penstock.dead_letter.mending import replay_mended
+from penstock.dead_letter.mending import difference, replay_mended
 from penstock.dead_letter.replay import ReplayPlan
 from penstock.dead_letter.selection import Selection, select
 from penstock.dead_letter.settling import Result
@@ -106,10 +105,9 @@ class _Ways:
         said = f"{at.partition}@{at.offset}"
         command = desk.command("dlt", "mend", said, processor=processor.name, data="mended.json")
         if not form.get("sure"):
-            before = pretty(desk.opened(letter.record).data).splitlines()
+            compared = difference(pretty(desk.opened(letter.record).data), pretty(data))
             shown: dict[str, Any] = {"processor": processor, "letter": letter, "text": text, "command": command}
-            difference = list(difflib.unified_diff(before, pretty(data).splitlines(), "before", "after", lineterm=""))
-            return self._pages.page(request, "mend.html", difference=difference, **shown)
+            return self._pages.page(request, "mend.html", difference=compared, **shown)
 
         async def act(deed: Deed) -> str:
             asked = {**form, "position": str(at), "with": "other data"}
