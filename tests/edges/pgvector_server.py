@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import pwd
+import shutil
+import stat
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from postgres_server import USER, PostgresServer
@@ -26,8 +31,22 @@ class PgvectorServer(PostgresServer):
 
     @staticmethod
     def binaries() -> Path | None:
-        """Those of the wheel."""
-        return _installed()
+        """Those of the wheel; a copy, where the user that the server runs as may not look into their folder."""
+        found = _installed()
+        return found if found is None or os.geteuid() != 0 or _open_to_all(found) else _copy(found.parent) / "bin"
+
+
+def _open_to_all(folder: Path) -> bool:
+    return all(place.stat().st_mode & stat.S_IXOTH for place in (folder, *folder.parents))
+
+
+@cache
+def _copy(folder: Path) -> Path:
+    """For this process, and gone with it."""
+    place = tempfile.mkdtemp(prefix="penstock-pgvector-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    Path(place).chmod(0o755)
+    return Path(shutil.copytree(folder, Path(place) / folder.name, symlinks=True))
 
 
 def _installed() -> Path | None:

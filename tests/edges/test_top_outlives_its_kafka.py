@@ -63,7 +63,9 @@ def top(folder: Path) -> Iterator[Screen]:
     command = [sys.executable, "-m", "penstock", "top", "--every", "0.5", "-f", str(folder)]
     environment = {**os.environ, "COLUMNS": "150", "LINES": "40", "TERM": "xterm"}
     environment.pop("KAFKA_BOOTSTRAP_SERVERS", None)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
     started = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    signal.signal(signal.SIGINT, before)
     os.close(theirs)
     screen = Screen(ours)
     try:

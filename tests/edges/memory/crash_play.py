@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,23 +118,38 @@ class Play:
                 self.start()
             said = f"{self.topology.name}.said"
             async with AsyncPublisher(self.topology) as publisher:
-                for turn in range(turns):
+
+                async def ask(turn: int) -> None:
                     sends = (publisher.send(said, {"turn": turn}, key=f"c{number}") for number in range(conversations))
                     await asyncio.gather(*sends)
-            await self._killed_on_its_way(broker, conversations * turns, kills)
+
+                for turn in range(turns - 1):
+                    await ask(turn)
+                before = conversations * (turns - 1)
+                await self._killed_on_its_way(broker, before, conversations * turns, kills, lambda: ask(turns - 1))
             self.end()  # a folder is one process's: what looks at the outcome wants it
             return await self._outcome(conversations, turns, time.monotonic() - began)
         finally:
             self.end()
             await broker.close()
 
-    async def _killed_on_its_way(self, broker: object, calls: int, kills: int) -> None:
-        """Until all is done or patience ends; one worker is killed each time another share of the calls has ended."""
-        end = time.monotonic() + PATIENCE
-        while not await self._done(broker) and time.monotonic() < end:
-            due = self.kills < kills and self.calls.look().finished >= calls * (self.kills + 1) // (kills + 1)
+    async def _killed_on_its_way(
+        self, broker: object, before: int, calls: int, kills: int, last: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Until all is done or patience ends; one worker is killed each time another share of the calls has ended.
+
+        The `last` turns are asked when all kills were made, or all calls `before` them have ended: so that a machine
+        on which a killed worker's share lies longer than the others need for theirs has something left to be killed in.
+        """
+        end, asked = time.monotonic() + PATIENCE, False
+        while (not asked or not await self._done(broker)) and time.monotonic() < end:
+            ended = self.calls.look()
+            due = self.kills < kills and ended.finished >= calls * (self.kills + 1) // (kills + 1)
             if due and self.kill_one():
                 end = time.monotonic() + PATIENCE
+            if not asked and (self.kills == kills or len(ended.ended) >= before):
+                await last()
+                asked = True
             await asyncio.sleep(0.1)
 
     async def _done(self, broker: object) -> bool:
