@@ -33,7 +33,7 @@ class PgvectorServer(PostgresServer):
     def binaries() -> Path | None:
         """Those of the wheel; a copy, where the user that the server runs as may not look into their folder."""
         found = _installed()
-        return found if found is None or os.geteuid() != 0 or _open_to_all(found) else _copy(found.parent) / "bin"
+        return found if found is None or os.geteuid() != 0 or _open_to_all(found) else _copied(found)
 
 
 def _open_to_all(folder: Path) -> bool:
@@ -41,12 +41,16 @@ def _open_to_all(folder: Path) -> bool:
 
 
 @cache
-def _copy(folder: Path) -> Path:
-    """For this process, and gone with it."""
-    place = tempfile.mkdtemp(prefix="penstock-pgvector-")
+def _copied(binaries: Path) -> Path:
+    """For this process, and gone with it: the package, and beside it the libraries that its programs look for there."""
+    package = binaries.parents[1]
+    place = Path(tempfile.mkdtemp(prefix="penstock-pgvector-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    Path(place).chmod(0o755)
-    return Path(shutil.copytree(folder, Path(place) / folder.name, symlinks=True))
+    place.chmod(0o755)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(folder, place / folder.name, symlinks=True)
+    return place / binaries.relative_to(package.parent)
 
 
 def _installed() -> Path | None:
