@@ -7,11 +7,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from penstock.broker.kafka.codes import COORDINATOR_SEARCHES
 from penstock.broker.kafka.settings import client_settings
 from penstock.errors import BrokerError, BrokerUnavailable, TopicMissing
 
@@ -95,12 +97,15 @@ class AdminCalls:
             raise spoken(answer)
         return answer
 
-    async def each(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+    async def each(
+        self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]], within: float | None = None
+    ) -> dict[K, Answer]:
         """An answer for each key: librdkafka's result, or the KafkaError the broker gave for it.
 
-        Passing errors are asked again until the timeout. Raises BrokerUnavailable when there is no answer.
+        Passing errors are asked again until the timeout, or for `within` seconds. Raises BrokerUnavailable when
+        there is no answer.
         """
-        deadline = time.monotonic() + self.timeout
+        deadline = time.monotonic() + (self.timeout if within is None else within)
         while True:
             answers = await self._gather(make)
             passing = [answer for answer in answers.values() if _is(answer, _PASSING)]
@@ -110,17 +115,25 @@ class AdminCalls:
                 raise self.unavailable(passing[0])
             await asyncio.sleep(_PAUSE)
 
-    async def each_of_groups(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
-        """As `each`, for what a group's coordinator answers.
+    async def each_of_groups(self, make: Callable[[AdminClient, float], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+        """As `each`, for what a group's coordinator answers; `make` is given the seconds it may wait for that.
 
-        A client whose coordinator was away never finds it again (librdkafka 2.16; all else is answered once the
-        broker is back), so it is let go, and the next question goes by a new one.
+        A search for the coordinator can be lost (see COORDINATOR_SEARCHES), and a client whose coordinator was away
+        never finds it again (librdkafka 2.16; all else is answered once the broker is back): so a search without
+        an answer is begun anew, by a new client.
         """
-        client = self.client
+        for _ in range(COORDINATOR_SEARCHES - 1):
+            with suppress(BrokerUnavailable):
+                return await self._search(make)
+        return await self._search(make)
+
+    async def _search(self, make: Callable[[AdminClient, float], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
+        share = self.timeout / COORDINATOR_SEARCHES
+        searching = self.client
         try:
-            return await self.each(make)
+            return await self.each(lambda client: make(client, share), share)
         except BrokerUnavailable:
-            if self._client is client:
+            if self._client is searching:
                 self._client = None
             raise
 

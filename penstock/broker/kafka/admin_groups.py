@@ -36,7 +36,7 @@ async def list_groups(calls: AdminCalls) -> list[str]:
 async def describe_group(calls: AdminCalls, group_id: str) -> GroupDescription:
     """State and members; one that does not exist is "dead"."""
     answers = await calls.each_of_groups(
-        lambda client: client.describe_consumer_groups([group_id], request_timeout=calls.timeout)
+        lambda client, within: client.describe_consumer_groups([group_id], request_timeout=within)
     )
     answer = answers[group_id]
     if isinstance(answer, KafkaError):
@@ -58,7 +58,7 @@ async def committed(calls: AdminCalls, group_id: str) -> dict[TopicPartition, Co
     """What the group has committed, with metadata and leader epoch."""
     question = [ConsumerGroupTopicPartitions(group_id)]
     answers = await calls.each_of_groups(
-        lambda client: client.list_consumer_group_offsets(question, request_timeout=calls.timeout)
+        lambda client, within: client.list_consumer_group_offsets(question, request_timeout=within)
     )
     answer = answers[group_id]
     if isinstance(answer, KafkaError):

@@ -10,6 +10,10 @@ from confluent_kafka import KafkaError
 TIMED_OUT: Final = KafkaError._TIMED_OUT
 FATAL: Final = KafkaError._FATAL
 
+# How often a group's coordinator is looked for within one timeout. A new cluster first makes the topic of the
+# coordinators; librdkafka asks a few times meanwhile, then drops the search and waits for nothing (rdkafka_coord.c).
+COORDINATOR_SEARCHES: Final = 3
+
 # A broker or a group's coordinator that has only just come up: asked again, it answers in a moment.
 SETTLING: Final = frozenset(
     {

@@ -7,7 +7,7 @@ partitions for that long. And a live group must not be joined in the other proto
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from penstock.broker.kafka.codes import SETTLING, TIMED_OUT, UNANSWERED
+from penstock.broker.kafka.codes import COORDINATOR_SEARCHES, SETTLING, TIMED_OUT, UNANSWERED
 from penstock.durations import spell
 from penstock.errors import BrokerError, BrokerUnavailable
 
@@ -78,7 +78,12 @@ def members_of(admin: AdminClient, group_id: str, timeout: float = 5.0) -> tuple
 
 
 def _live_protocol(admin: AdminClient, group_id: str, timeout: float) -> str:
-    found = _ask(lambda: admin.describe_consumer_groups([group_id], request_timeout=timeout)[group_id], timeout)
+    share = timeout / COORDINATOR_SEARCHES
+    found = _ask(
+        lambda: admin.describe_consumer_groups([group_id], request_timeout=share)[group_id],
+        timeout - share,
+        again=SETTLING | {TIMED_OUT},
+    )
     if found is None or not found.members:
         return ""
     return {"CONSUMER": CONSUMER, "CLASSIC": CLASSIC}.get(found.type.name, "")
@@ -91,8 +96,8 @@ def _session_timeout(admin: AdminClient, group_id: str, timeout: float) -> float
     return int(entry.value) / 1000 if entry is not None and entry.value else None
 
 
-def _ask(question: Callable[[], Future[Any]], timeout: float) -> Any:
-    """The answer, or None where the broker refuses one."""
+def _ask(question: Callable[[], Future[Any]], timeout: float, again: Collection[int] = SETTLING) -> Any:
+    """The answer, or None where the broker refuses one; codes of `again` are asked anew for `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -101,7 +106,7 @@ def _ask(question: Callable[[], Future[Any]], timeout: float) -> Any:
             code = error.args[0].code() if isinstance(error, KafkaException) else TIMED_OUT
             if code not in UNANSWERED:
                 return None
-            if code not in SETTLING or time.monotonic() > deadline:
+            if code not in again or time.monotonic() > deadline:
                 raise BrokerUnavailable(
                     f"no broker answered in time: {error}", "is bootstrap.servers right, and the broker up?"
                 ) from error
