@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 EDGES  := .venvs/edges
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run drill up check lint quick test test-agents test-edges pin-edges prepare soak crash endurance clean bench
+.PHONY: help setup run drill up check lint quick test test-agents test-edges pin-edges prepare-edges prepare-agents soak crash endurance clean bench
 
 help:  ## what there is to make
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## virtual environment with pinned dependencies
 
@@ -76,7 +76,9 @@ test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
 	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
 
-prepare: setup $(EDGES)/.ready  ## what test-edges and test-agents install, without running them
+prepare-edges: $(EDGES)/.ready  ## what test-edges installs, without running it
+
+prepare-agents: setup  ## what test-agents installs, without running it
 	$(BIN)/python tests/agents/run.py --prepare
 
 crash: setup  ## every fault on the real Kafka over many seeds, and docs/reliability.md written anew (SEEDS=10)

@@ -19,7 +19,7 @@ from penstock.errors import BrokerUnavailable
 from penstock.record import TopicPartition
 
 log = logging.getLogger("penstock.commit")
-_TICK = 0.1
+_TICK = 0.05
 _PACE = 1.0  # seconds between commits while runs are fast
 _FAST = 0.05  # seconds: runs that take less on average are cheap to repeat
 

@@ -37,8 +37,8 @@ def killed(fault: str, within: float, load: dict[str, Any], kafka: dict[str, str
 def killed_again_and_again(bootstrap: str, folder: Path, seed: int) -> Outcome:
     """Five hundred slow agents, and a worker killed seven times over: three seeds are more than twenty kills.
 
-    The next kill waits until what the last one cut off is done: two deaths over the same records are another story, in
-    which these run one at a time (test_poison_event_is_found).
+    The next kill waits until what the last one cut off is done, and what waited behind it for a busy key: two deaths
+    over the same records are another story, in which these run one at a time (test_poison_event_is_found).
     """
     app = {"partitions": 12, "concurrency": 500, "failover": "10s"}
     with Fleet(folder, bootstrap, seed, **app) as fleet:
@@ -54,8 +54,10 @@ def killed_again_and_again(bootstrap: str, folder: Path, seed: int) -> Outcome:
                 left = {one for one, pid in fleet.ledger.owners(gone.time).items() if pid in gone.pids}
                 fleet.until(lambda fault=gone, left=left: left <= ran(fleet, fault.time, fault).keys(), "all go on")
                 taken += [moment - gone.time for one, moment in ran(fleet, gone.time, gone).items() if one in left]
-                begun = {line.n for line in fleet.ledger.of("start") if line.time <= gone.until}
-                fleet.until(lambda begun=begun: begun <= fleet.ledger.done, "what was cut off is done")
+                below = highest_started(fleet, gone.until)
+                fleet.until(
+                    lambda below=below: all_done(fleet, below), "all is done below the highest that had started"
+                )
                 if kill < 6:
                     fleet.start(1)
         fleet.until_done()
@@ -72,6 +74,21 @@ def ran(fleet: Fleet, since: float, gone: Fault | None = None) -> dict[int, floa
         if line.time > since and line.topic == fleet.topic and (gone is None or line.pid not in gone.pids):
             found.setdefault(line.partition, line.time)
     return found
+
+
+def highest_started(fleet: Fleet, until: float) -> dict[int, int]:
+    """The highest offset of each source partition that had started by then."""
+    found: dict[int, int] = {}
+    for line in fleet.ledger.of("start"):
+        if line.time <= until and line.topic == fleet.topic:
+            found[line.partition] = max(line.offset, found.get(line.partition, 0))
+    return found
+
+
+def all_done(fleet: Fleet, below: dict[int, int]) -> bool:
+    """Whether every record up to these offsets has ended; the source has no gaps."""
+    ended = {(line.partition, line.offset) for line in fleet.ledger.of("end") if line.topic == fleet.topic}
+    return all((partition, offset) in ended for partition, top in below.items() for offset in range(top + 1))
 
 
 slow = {"rate": 60, "what": lasting(0.05, 0.4)}

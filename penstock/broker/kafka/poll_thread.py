@@ -28,7 +28,7 @@ from penstock.broker.kafka.troubles import Troubles
 from penstock.record import TopicPartition
 
 MAX_BATCH: Final = 1000
-_POLL: Final = 0.05  # how long what is asked of the thread may wait for the end of a poll
+_POLL: Final = 0.025  # how long what is asked of the thread may wait for the end of a poll
 _GLANCE: Final = 0.005  # between two polls that only serve an answer
 _STARVED_AFTER: Final = 0.5  # a pause throws the prefetch away: only when the lack of demand lasts
 _LOOK_EVERY: Final = 0.5

@@ -6,8 +6,10 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 EDGES = str(Path(__file__).parents[1])
 BACKENDS = {
@@ -16,6 +18,7 @@ BACKENDS = {
     "postgres": "{ type: postgres, url: '${MEMORY_URL}' }",
     "qdrant": "{ type: qdrant, ledger: ledger }\n  ledger: { type: sqlite }",
     "chroma": "{ type: chroma, url: '${MEMORY_URL}', ledger: ledger }\n  ledger: { type: sqlite }",
+    "omnimemory": "{ type: omnimemory, ledger: ledger }\n  ledger: { type: sqlite }",
 }
 APP = """version: 1
 name: {name}
@@ -55,8 +58,8 @@ async def talk(event, ctx):
 
 def missing(backend: str) -> str:
     """What this backend needs and is not here; '' where it can be played."""
-    needed = {"sqlite": "apsw", "redis": "redis", "postgres": "psycopg_pool", "qdrant": "qdrant_client"}
-    module = needed.get(backend, "chromadb")
+    needed = {"sqlite": "apsw", "postgres": "psycopg_pool", "qdrant": "qdrant_client", "chroma": "chromadb"}
+    module = needed.get(backend, backend)
     if importlib.util.find_spec(module) is None:
         return f"there is no module {module!r}: pip install 'penstock[{backend}]'"
     made = _servers(Path()).get(backend)
@@ -70,7 +73,20 @@ def _servers(folder: Path) -> dict[str, Callable[[], Any]]:
     from pgvector_server import PgvectorServer
     from redis_server import RedisServer
 
-    return {"redis": lambda: RedisServer(folder), "postgres": PgvectorServer, "chroma": lambda: ChromaServer(folder)}
+    chroma = partial(ChromaServer, folder)
+    return {"redis": partial(RedisServer, folder), "postgres": PgvectorServer, "chroma": chroma, "omnimemory": chroma}
+
+
+def environ(backend: str, url: str) -> dict[str, str]:
+    """What OmniMemory reads from the environment: where its store is. Nothing for the others."""
+    if backend != "omnimemory":
+        return {}
+    place = urlsplit(url)
+    return {
+        "OMNI_MEMORY_PROVIDER": "chromadb-remote",
+        "CHROMA_HOST": f"{place.hostname}",
+        "CHROMA_PORT": f"{place.port}",
+    }
 
 
 @contextmanager

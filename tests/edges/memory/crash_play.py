@@ -27,7 +27,7 @@ from penstock.memory.opening import backend_of
 from penstock.service.runtime import broker_for
 from penstock.topology.model import Topology
 from penstock.topology.reader import read
-from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, server
+from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, environ, server
 from tests.edges.memory.crash_calls import Calls, Turn
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
@@ -73,6 +73,7 @@ class Play:
         self.folder = folder
         self.calls = Calls(folder / "calls.jsonl")
         self.cut_off: set[Turn] = set()  # calls under way when the last worker was killed
+        os.environ.update(environ(backend, url))  # whoever looks at the outcome finds it too
         self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(self.calls.path)}
         name = f"memory-{uuid.uuid4().hex[:8]}"
         (folder / "talk.py").write_text(HANDLER)

@@ -20,7 +20,7 @@ from tests.edges.memory.crash_app import BACKENDS, missing  # noqa: E402
 from tests.edges.memory.crash_play import Outcome, run  # noqa: E402
 
 AT_ONCE = 3  # a play mostly waits: for a model, for a dead worker's session
-SLOW = {"qdrant": 12, "chroma": 12}  # conversations of those that write slowly; they begin first
+SLOW = {"qdrant": 12, "chroma": 12, "omnimemory": 12}  # conversations of those that write slowly; they begin first
 CONVERSATIONS = 30
 
 
@@ -38,7 +38,10 @@ def outcomes(kafka: str) -> Iterator[dict[str, Future[Outcome]]]:
 @pytest.mark.kafka
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_killed_workers_lose_no_turn(outcomes, backend, absent):
-    if why := missing(backend):
+    why = missing(backend)
+    if why and backend == "omnimemory":
+        pytest.skip(f"{why}, in an environment of its own")
+    if why:
         absent(why)
 
     outcome = outcomes[backend].result()
