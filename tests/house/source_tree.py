@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Module:
     """One source file: its dotted name, its path, its text and its tree."""
 
@@ -48,12 +48,18 @@ def modules(folder: str) -> tuple[Module, ...]:
     return tuple(found)
 
 
+@cache
+def nodes(module: Module) -> tuple[ast.AST, ...]:
+    """All nodes of its tree, each behind what it stands in."""
+    return tuple(ast.walk(module.tree))
+
+
 def imports_of(module: Module, known: frozenset[str]) -> Iterator[Import]:
     """All its imports, those inside functions and under TYPE_CHECKING too.
 
     `from package import module` counts as an import of the module where `known` has it.
     """
-    for node in ast.walk(module.tree):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(module.name, alias.name, f"{module.place}:{node.lineno}")

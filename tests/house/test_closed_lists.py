@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
-from source_tree import Module, modules
+from source_tree import Module, modules, nodes
 
 from penstock import headers
 from penstock.service import metrics
@@ -16,18 +17,19 @@ HEADERS = {value for value in vars(headers).values() if isinstance(value, str) a
 FORM = re.compile(r"penstock_[a-z_]+")
 
 
+@cache
 def strings(module: Module) -> list[tuple[int, str]]:
     """Text constants that are no docstrings, with their lines."""
     docstrings = {
         id(node.body[0].value)
-        for node in ast.walk(module.tree)
+        for node in nodes(module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
     return [
         (node.lineno, node.value)
-        for node in ast.walk(module.tree)
+        for node in nodes(module)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
 

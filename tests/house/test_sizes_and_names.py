@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from source_tree import ROOT, Module, modules, tracked
+from source_tree import ROOT, Module, modules, nodes, tracked
 
 FOLDERS = ("penstock", "processors", "connectors", "demo")
 LONGEST_FILE = 300
@@ -37,7 +37,7 @@ def test_functions_are_short():
     long = [
         f"{module.place}:{node.lineno}: {node.name}: {lines}"
         for module in all_modules()
-        for node in ast.walk(module.tree)
+        for node in nodes(module)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := body_lines(node)) > LONGEST_FUNCTION
     ]
 
