@@ -176,7 +176,11 @@ class GroupMember(Protocol):
         ...
 
     async def leave(self) -> None:
-        """Hand over all partitions (through `revoked`), then leave the group. Idempotent."""
+        """Hand over all partitions (through `revoked`), then leave the group. Idempotent.
+
+        Commit before it what must not be done again: in this hand-over the member no longer follows the group, and
+        after a rebalance that was under way its commits are refused (classic protocol, "illegal generation").
+        """
         ...
 
 

@@ -21,7 +21,7 @@ from penstock.topology.model import Processor
 log = logging.getLogger("penstock.assignment")
 _UNWIND = 2.0  # seconds a cancelled handler has to let go
 _START_PATIENCE = 15.0  # seconds in which a start must be committed before anything is read
-_START_RETRY = 0.5
+_COMMIT_AGAIN = 0.5
 
 
 class Assignment:
@@ -51,6 +51,7 @@ class Assignment:
         self._grace = grace
         self._book = book
         self._epoch = 0
+        self._leave_by: float | None = None  # when the grace of winding down ends, by the loop's clock
         self._one_ended = asyncio.Event()
         self._hurry = asyncio.Event()
         self.failed = failed
@@ -77,7 +78,7 @@ class Assignment:
             self._committer.wake()
             if loop.time() >= end or self._hurry.is_set():
                 return
-            await asyncio.sleep(_START_RETRY)
+            await asyncio.sleep(_COMMIT_AGAIN)
 
     def _gain(self, one: Assigned) -> PartitionState:
         topic, group = one.partition.topic, self._processor.group_id
@@ -99,11 +100,32 @@ class Assignment:
         self._partitions[one.partition] = state
         return state
 
+    async def wind_down(self) -> None:
+        """Before the group is left: finish and commit while the member still follows the group.
+
+        In the hand-over of its leaving it does not: a rebalance that was under way (others leave too) ends without
+        its notice, and under the classic protocol its commits are refused as those of an old generation.
+        """
+        loop = asyncio.get_running_loop()
+        self._leave_by = loop.time() + self._grace
+        await self._finish(list(self._partitions.values()))
+        while not await self._committer.commit(list(self._partitions.values())):
+            if loop.time() >= self._leave_by or self._hurry.is_set():
+                return
+            await asyncio.sleep(_COMMIT_AGAIN)
+        self._leave_by = loop.time()
+
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Let running attempts finish within the grace, cancel the rest, commit, and forget."""
         self._counters.rebalances += 1
-        began = asyncio.get_running_loop().time()
+        end = self._leave_by or asyncio.get_running_loop().time() + self._grace
         leaving = [self._partitions[one] for one in partitions if one in self._partitions]
+        await self._finish(leaving)
+        if leaving:
+            await self._commit_leaving(leaving, end)
+        self._forget(leaving)
+
+    async def _finish(self, leaving: Sequence[PartitionState]) -> None:
         self._book()
         for state in leaving:
             state.dispatching = False
@@ -112,9 +134,6 @@ class Assignment:
             self._abandon(leaving, sending=False)
             await self._drain(leaving, _UNWIND)
             self._abandon(leaving)
-        if leaving:
-            await self._commit_leaving(leaving, began + self._grace)
-        self._forget(leaving)
 
     async def _drain(self, leaving: Sequence[PartitionState], seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -134,7 +153,7 @@ class Assignment:
         loop = asyncio.get_running_loop()
         end = max(end, loop.time() + _UNWIND)
         while not await self._committer.commit(leaving, clean=True) and loop.time() < end:
-            await asyncio.sleep(_START_RETRY)
+            await asyncio.sleep(_COMMIT_AGAIN)
 
     def _abandon(self, leaving: Sequence[PartitionState], *, sending: bool = True) -> None:
         """Cancel what runs. What only waits for the broker's word is spared at first: it may be in the log already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,27 @@ def scaled(fault: str, kafka: dict[str, str] | None = None, most: int = 3, then:
                 fleet.stop(*fleet.chance.sample(fleet.living, most - then))
                 fleet.at_peace()
                 time.sleep(0.5)
+            fleet.until_done()
+            fleet.stop(*fleet.living)
+            return settle(fleet, fault)
+
+    return scenario
+
+
+def stopped_at_once(fault: str, kafka: dict[str, str] | None = None) -> Any:
+    """A deployment that ends all its workers within a second: each leaves while the others' leaving is dealt with."""
+
+    def scenario(bootstrap: str, folder: Path, seed: int) -> Outcome:
+        with Fleet(folder, bootstrap, seed, kafka=kafka, partitions=8) as fleet:
+            with fleet.load(rate=60, what=lasting(0.05, 1.0)):
+                for _ in range(2):
+                    workers = fleet.start(4)
+                    time.sleep(fleet.chance.uniform(0.2, 1))
+                    for worker in workers:
+                        worker.signal(signal.SIGTERM)
+                        time.sleep(fleet.chance.uniform(0, 0.3))
+                    assert {worker.ended() for worker in workers} == {0}, fleet.last_words()
+            fleet.start(2)
             fleet.until_done()
             fleet.stop(*fleet.living)
             return settle(fleet, fault)
@@ -114,6 +136,11 @@ def test_a_rolling_restart_repeats_nothing(outcomes):
 
 @faults(scaled("scale 1, 3, 1"), scaled("scale 1, 3, 1, classic protocol", CLASSIC))
 def test_scaling_out_and_in_repeats_nothing_and_gives_everyone_work(outcomes):
+    assert all(one.lost == 0 for one in outcomes)
+
+
+@faults(stopped_at_once("all stopped at once"), stopped_at_once("all stopped at once, classic protocol", CLASSIC))
+def test_workers_that_stop_together_repeat_nothing(outcomes):
     assert all(one.lost == 0 for one in outcomes)
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from penstock.broker.contract import NewTopic
 from penstock.broker.kafka.producer import KafkaProducer
 from penstock.errors import SendRefused
 from penstock.record import Outgoing
@@ -49,6 +50,27 @@ def test_records_are_placed_as_java_places_them(on_kafka):
         found = await asyncio.gather(*(producer.send(Outgoing(topic, key, b"v")) for key in keys))
         placed.update({key: position.partition for key, position in zip(keys, found, strict=True)})
         assert placed == {key: (murmur2(key) & 0x7FFFFFFF) % 12 for key in keys}
+
+    on_kafka.run(law)
+
+
+@pytest.mark.slow
+def test_what_is_acknowledged_stands_in_the_log_also_of_a_topic_made_a_moment_ago(on_kafka):
+    """Such a partition may refuse the first batches and take a later one; what it then calls duplicates is nowhere."""
+
+    async def law(stage):
+        admin, producer = stage.broker.admin(), stage.broker.producer()
+        for _ in range(8):
+            topic = stage.name()
+            assert not await admin.create_topics([NewTopic(topic, 80)])
+            sent = []
+            for _ in range(8):
+                sent += [producer.send(Outgoing(topic, None, b"v", (), partition)) for partition in range(80)]
+                await asyncio.sleep(0.005)
+            positions = await asyncio.gather(*sent)
+            ends = await admin.ends({position.source for position in positions})
+            assert len(set(positions)) == len(positions), "two are said to stand in one place"
+            assert sum(end.high for end in ends.values()) >= len(positions)
 
     on_kafka.run(law)
 

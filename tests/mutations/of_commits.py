@@ -89,7 +89,7 @@ def _take_over_blindly(self: Committer, changed: Any, _refused: Any) -> bool:
 mutation(
     "failed-commit-believed",
     "a commit that was not made counts as made",
-    157,
+    334,
     (Committer, "_take_over", _take_over_blindly),
 )
 

@@ -56,7 +56,7 @@ mutation(
 mutation(
     "suspects-cleared-too-soon",
     "the next record starts before the last suspect's end is committed, and the innocent is blamed (a bug of ours)",
-    1073,
+    732,
     (Suspects, "_clear_if_done", _clear_at_once),
     (Suspects, "judge", _judge_once),
 )

@@ -53,7 +53,7 @@ def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
     """Let the checker hear of everything between one worker and its broker."""
     member, producer = life.member, life.worker.parts.producer
     join, commit, send = member.join, member.commit, producer.send
-    pause, resume = member.pause, member.resume
+    pause, resume, wind_down = member.pause, member.resume, life.worker.parts.assignment.wind_down
 
     async def watched_join(topics: Collection[str], listener: GroupListener) -> None:
         await join(topics, Watch(listener, life, checker, forgetful=forgetful))
@@ -75,6 +75,13 @@ def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
         life.paused.difference_update(partitions)
         resume(partitions)
 
+    async def watched_wind_down() -> None:
+        if not life.leaving:  # else a grace runs already
+            life.asked_at = asyncio.get_running_loop().time()
+        life.winding_down = True
+        life.leaving.update(life.owned)
+        await wind_down()
+
     replaced: Any = member
     replaced.join, replaced.commit, replaced.pause, replaced.resume = (
         watched_join,
@@ -83,6 +90,7 @@ def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
         watched_resume,
     )
     life.worker.parts.producer.send = watched_send
+    life.worker.parts.assignment.wind_down = watched_wind_down
 
 
 class Watch:
@@ -113,8 +121,9 @@ class Watch:
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """See GroupListener."""
         asked_at = asyncio.get_running_loop().time()
+        if not self._life.winding_down:  # else its grace runs already
+            self._life.asked_at = asked_at
         self._life.leaving.update(partitions)
-        self._life.asked_at = asked_at
         await self._listener.revoked(partitions)
         for one in partitions:
             self._life.paused.discard(one)

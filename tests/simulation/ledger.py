@@ -29,6 +29,7 @@ class Life:
     running: int = 0
     crashed: bool = False
     stopping: bool = False
+    winding_down: bool = False  # told to stop, or failed: it finishes what it runs before it leaves
     hurried: bool = False  # told a second time to stop: no grace any more
     asked_at: float = NEVER  # when it was last asked for partitions
     fenced: bool = False  # its producer met a fatal error: it must end

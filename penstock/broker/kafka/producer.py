@@ -170,7 +170,7 @@ class KafkaProducer:
         if self._single is None:
             self._single = Client({**self._settings, "batch.num.messages": 1}, logger=ClientLog())
         partition = -1 if record.partition is None else record.partition
-        delivered = partial(self._delivered, future, None)
+        delivered = partial(self._delivered, future, record, alone=True)
         try:
             self._single.produce(
                 record.topic,
@@ -188,18 +188,31 @@ class KafkaProducer:
     def _delivered(
         self,
         future: asyncio.Future[Position],
-        record: Outgoing | None,
+        record: Outgoing,
         error: KafkaError | None,
         message: Message[Any, Any],
+        *,
+        alone: bool = False,
     ) -> None:
-        """A report. `record` is what to send once more where its batch was refused, None where it stood alone."""
+        """A report. Sent once more is what was refused with its batch, unless it was `alone`, and what has no place.
+
+        The client takes "duplicate sequence" for success, without an offset. But a partition made a moment ago may
+        refuse the first batches and take a later one, whose sequence it then goes on from: those before it are said
+        to be duplicates, and stand nowhere (docs/decisions/0016).
+        """
         self._in_client -= 1
         if future.done():  # its caller gave up
             return
         topic = message.topic() or ""
         if error is None:
-            future.set_result(Position(topic, message.partition() or 0, message.offset() or 0))
-        elif record is not None and error.code() in OF_A_BATCH:
+            offset = message.offset()
+            if offset is not None and offset >= 0:
+                future.set_result(Position(topic, message.partition() or 0, offset))
+            else:
+                _log.warning("a record for %s was acknowledged without an offset; it is sent again", topic)
+                if self._waiting or not self._produce(record, future):
+                    self._waiting.append((record, future))
+        elif not alone and error.code() in OF_A_BATCH:
             self._send_alone(record, future)
         else:
             future.set_exception(self._error(error, topic))
