@@ -108,39 +108,46 @@ class Assignment:
         """
         loop = asyncio.get_running_loop()
         self._leave_by = loop.time() + self._grace
-        await self._finish(list(self._partitions.values()))
+        await self._finish(list(self._partitions.values()), self._leave_by)
+        committing, hurried = loop.create_task(self._commit_all()), loop.create_task(self._hurry.wait())
+        left = max(self._leave_by - loop.time(), _UNWIND)
+        done, waiting = await asyncio.wait({committing, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if committing in done:
+            committing.result()
+            self._leave_by = loop.time()
+
+    async def _commit_all(self) -> None:
+        """Until it is done: the member may have to learn first of which generation it is."""
         while not await self._committer.commit(list(self._partitions.values())):
-            if loop.time() >= self._leave_by or self._hurry.is_set():
-                return
             await asyncio.sleep(_COMMIT_AGAIN)
-        self._leave_by = loop.time()
 
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
         """Let running attempts finish within the grace, cancel the rest, commit, and forget."""
         self._counters.rebalances += 1
         end = self._leave_by or asyncio.get_running_loop().time() + self._grace
         leaving = [self._partitions[one] for one in partitions if one in self._partitions]
-        await self._finish(leaving)
+        await self._finish(leaving, end)
         if leaving:
             await self._commit_leaving(leaving, end)
         self._forget(leaving)
 
-    async def _finish(self, leaving: Sequence[PartitionState]) -> None:
+    async def _finish(self, leaving: Sequence[PartitionState], end: float) -> None:
         self._book()
         for state in leaving:
             state.dispatching = False
-        await self._drain(leaving, self._grace)
+        await self._drain(leaving, end)
         if self._dispatch.runs_any(leaving):
             self._abandon(leaving, sending=False)
-            await self._drain(leaving, _UNWIND)
+            await self._drain(leaving, asyncio.get_running_loop().time() + _UNWIND, hurry=False)
             self._abandon(leaving)
 
-    async def _drain(self, leaving: Sequence[PartitionState], seconds: float) -> None:
+    async def _drain(self, leaving: Sequence[PartitionState], end: float, *, hurry: bool = True) -> None:
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
         while self._dispatch.runs_any(leaving) and (left := end - loop.time()) > 0:
             self._one_ended.clear()
-            if self._hurry.is_set() and seconds != _UNWIND:
+            if hurry and self._hurry.is_set():
                 return
             try:
                 async with asyncio.timeout(left):

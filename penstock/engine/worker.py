@@ -132,7 +132,8 @@ class Worker:
         parts.intake.closed = True
         parts.intake.refill()
         if self.joined:
-            await parts.assignment.wind_down()
+            if not self.problem():
+                await parts.assignment.wind_down()
             await parts.member.leave()
         for run in parts.dispatch.running:  # whatever still runs is cancelled below: no attempt is spent
             run.abandoned = True

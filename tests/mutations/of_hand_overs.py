@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from penstock.engine import assignment
@@ -57,9 +58,9 @@ mutation(
 )
 
 
-async def _gone_at_once(self: Assignment, leaving: Any, seconds: float) -> None:
-    if seconds == assignment._UNWIND:
-        await _drain(self, leaving, seconds)
+async def _gone_at_once(self: Assignment, leaving: Any, end: float, *, hurry: bool = True) -> None:
+    if not hurry:
+        await _drain(self, leaving, end, hurry=hurry)
 
 
 _drain = Assignment._drain
@@ -73,15 +74,16 @@ mutation(
     "nobody-cancelled",
     "handlers that outlive the grace run on after the hand-over",
     11,
-    (Assignment, "_abandon", lambda self, leaving: None),
+    (Assignment, "_abandon", lambda self, leaving, *, sending=True: None),
 )
 
 
 async def _revoked_while_dispatching(self: Assignment, partitions: Any) -> None:
     leaving = [self._partitions[one] for one in partitions if one in self._partitions]
-    await self._drain(leaving, self._grace)
+    now = asyncio.get_running_loop().time
+    await self._drain(leaving, now() + self._grace)
     self._abandon(leaving)
-    await self._drain(leaving, assignment._UNWIND)
+    await self._drain(leaving, now() + assignment._UNWIND, hurry=False)
     await self._committer.commit(leaving, clean=True)
     self._forget(leaving)
 
@@ -89,6 +91,6 @@ async def _revoked_while_dispatching(self: Assignment, partitions: Any) -> None:
 mutation(
     "dispatch-while-leaving",
     "records of a partition that is being handed over still start",
-    30,
+    61,
     (Assignment, "revoked", _revoked_while_dispatching),
 )
