@@ -16,12 +16,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from penstock import AsyncPublisher
+from penstock.contracts import Scope
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
+from penstock.memory.contract import Backend
 from penstock.memory.embedding import hashed
 from penstock.memory.opening import backend_of
 from penstock.service.runtime import broker_for
@@ -160,16 +163,7 @@ class Play:
         return found.started and found.backlog == 0
 
     async def _outcome(self, conversations: int, turns: int, seconds: float) -> Outcome:
-        backend = backend_of(self.topology.memory["main"], self.topology)
-        await backend.open()
-        whole = 0
-        for scope in await backend.scopes():
-            kept = [orjson.loads(turn.body) for turn in await backend.turns(scope, limit=turns * 3)][::-1]
-            noted = await backend.nearest(scope, hashed(["turn"])[0], turns * 3)
-            whole += kept == [{"turn": turn, "before": turn} for turn in range(turns)] and sorted(
-                note.text for note in noted
-            ) == sorted(f"turn {turn} of {scope.conversation}" for turn in range(turns))
-        await backend.close()
+        whole = await whole_ones(self.topology, turns)
         answers = _answers(self.topology)
         return Outcome(
             backend=self.backend,
@@ -182,6 +176,30 @@ class Play:
             second_answers=sum(len(said) > 1 for said in answers.values()),
             seconds=seconds,
         )
+
+
+async def whole_ones(topology: Topology, turns: int) -> int:
+    """How many conversations have each turn once, in order, and each turn's note, once."""
+    backend = backend_of(topology.memory["main"], topology)
+    await backend.open()
+    whole = 0
+    for scope in await backend.scopes():
+        kept = [orjson.loads(turn.body) for turn in await backend.turns(scope, limit=turns * 3)][::-1]
+        noted = sorted(await _noted(topology, backend, scope, turns * 3))
+        said = sorted(f"turn {turn} of {scope.conversation}" for turn in range(turns))
+        whole += kept == [{"turn": turn, "before": turn} for turn in range(turns)] and noted == said
+    await backend.close()
+    return whole
+
+
+async def _noted(topology: Topology, backend: Backend, scope: Scope, most: int) -> list[str]:
+    """The notes that are found; in OmniMemory by their ids, since its search is approximate where it filters."""
+    if topology.memory["main"].type != "omnimemory":
+        return [note.text for note in await backend.nearest(scope, hashed(["turn"])[0], most)]
+    index: Any = backend._index  # type: ignore[attr-defined]
+    notes = await backend.notes(scope)
+    there = [await index._store.query_by_id(f"{index._app}-{len(note.vector)}", note.id) for note in notes]
+    return [note.text for note, here in zip(notes, there, strict=True) if here is not None]
 
 
 def _answers(topology: Topology) -> dict[bytes, set[bytes]]:
