@@ -34,7 +34,7 @@ from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, environ, server
 from tests.edges.memory.crash_calls import Calls, Turn
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
-PATIENCE = 240.0  # seconds from the last kill on
+PATIENCE = 240.0  # seconds without a call that ends, or a kill
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,12 @@ class Play:
         The `last` turns are asked when all kills were made, or all calls `before` them have ended: so that a machine
         on which a killed worker's share lies longer than the others need for theirs has something left to be killed in.
         """
-        end, asked = time.monotonic() + PATIENCE, False
+        end, asked, seen = time.monotonic() + PATIENCE, False, 0
         while (not asked or not await self._done(broker)) and time.monotonic() < end:
             ended = self.calls.look()
             due = self.kills < kills and ended.finished >= calls * (self.kills + 1) // (kills + 1)
-            if due and self.kill_one():
+            if (due and self.kill_one()) or ended.finished > seen:
+                seen = ended.finished
                 end = time.monotonic() + PATIENCE
             if not asked and (self.kills == kills or len(ended.ended) >= before):
                 await last()
