@@ -68,8 +68,8 @@ class KafkaProducer:
         future: asyncio.Future[Position] = loop.create_future()
         if self._closed:
             future.set_exception(SendFailed("the producer is closed"))
-        elif self._waiting or not self._produce(record, future):
-            self._waiting.append((record, future))  # behind the others: the order of a key is the order of calls
+        else:
+            self._give(record, future)
         if not self._busy and self.outstanding:
             self._arm(loop)
         return future
@@ -107,6 +107,11 @@ class KafkaProducer:
         for client in self._clients():
             client.purge(blocking=False)
             client.poll(0)
+
+    def _give(self, record: Outgoing, future: asyncio.Future[Position]) -> None:
+        """Produce it, behind those that wait for room: the order of a key is the order of calls."""
+        if self._waiting or not self._produce(record, future):
+            self._waiting.append((record, future))
 
     def _produce(self, record: Outgoing, future: asyncio.Future[Position]) -> bool:
         """Give it to the client; False where its queue is full. Ends the future where it is refused at once."""
@@ -159,8 +164,8 @@ class KafkaProducer:
         for record, future in self._absent.pop((topic, partition)):
             if not found:
                 _end(future, SendFailed(f"topic {topic} has no partition {partition}"))
-            elif not future.done() and (self._waiting or not self._produce(record, future)):
-                self._waiting.append((record, future))
+            elif not future.done():
+                self._give(record, future)
 
     def _clients(self) -> list[Client]:
         return [self._client] if self._single is None else [self._client, self._single]
@@ -210,8 +215,7 @@ class KafkaProducer:
                 future.set_result(Position(topic, message.partition() or 0, offset))
             else:
                 _log.warning("a record for %s was acknowledged without an offset; it is sent again", topic)
-                if self._waiting or not self._produce(record, future):
-                    self._waiting.append((record, future))
+                self._give(record, future)
         elif not alone and error.code() in OF_A_BATCH:
             self._send_alone(record, future)
         else:
