@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from penstock.broker.contract import GroupSettings
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.seat import Seat
 
 
@@ -19,7 +20,7 @@ class Ended:
 
 
 def test_a_member_that_leaves_has_no_problem():
-    member = Seat({}, GroupSettings("g", "c"), lambda: None)
+    member = Seat({}, GroupSettings("g", "c"), Questions(lambda: None))
     assert member.problem() == ""
     member._thread = Ended()
     assert member.problem() == "the poll thread has ended"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from penstock.broker.kafka.codes import COORDINATOR_SEARCHES
+from penstock.broker.kafka.codes import QUESTION_TRIES
 from penstock.broker.kafka.settings import client_settings
 from penstock.errors import BrokerError, BrokerUnavailable, TopicMissing
 
@@ -107,38 +107,30 @@ class AdminCalls:
         """
         deadline = time.monotonic() + (self.timeout if within is None else within)
         while True:
-            answers = await self._gather(make)
+            client = self.client
+            answers = await self._gather(client, make)
             passing = [answer for answer in answers.values() if _is(answer, _PASSING)]
             if not passing:
                 return answers
             if time.monotonic() > deadline:
-                raise self.unavailable(passing[0])
+                raise self._unanswered(client, passing[0])
             await asyncio.sleep(_PAUSE)
 
     async def each_of_groups(self, make: Callable[[AdminClient, float], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
         """As `each`, for what a group's coordinator answers; `make` is given the seconds it may wait for that.
 
-        A search for the coordinator can be lost (see COORDINATOR_SEARCHES), and a client whose coordinator was away
-        never finds it again (librdkafka 2.16; all else is answered once the broker is back): so a search without
-        an answer is begun anew, by a new client.
+        A search for the coordinator can be lost (see QUESTION_TRIES), and a client whose coordinator was away
+        never finds it again: so a search without an answer is begun anew, by a new client.
         """
-        for _ in range(COORDINATOR_SEARCHES - 1):
+        share = self.timeout / QUESTION_TRIES
+        for _ in range(QUESTION_TRIES - 1):
             with suppress(BrokerUnavailable):
-                return await self._search(make)
-        return await self._search(make)
+                return await self.each(lambda client: make(client, share), share)
+        return await self.each(lambda client: make(client, share), share)
 
-    async def _search(self, make: Callable[[AdminClient, float], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
-        share = self.timeout / COORDINATOR_SEARCHES
-        searching = self.client
-        try:
-            return await self.each(lambda client: make(client, share), share)
-        except BrokerUnavailable:
-            if self._client is searching:
-                self._client = None
-            raise
-
-    async def _gather(self, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]) -> dict[K, Answer]:
-        client = self.client  # held until its answers are here, also where it is let go meanwhile
+    async def _gather(
+        self, client: AdminClient, make: Callable[[AdminClient], Mapping[K, Future[Answer]]]
+    ) -> dict[K, Answer]:
         try:
             futures = make(client)
         except KafkaException as error:
@@ -152,7 +144,7 @@ class AdminCalls:
         client.poll(0)  # serves log lines and the error callback
         for answer in answers.values():
             if _is(answer, _SILENT):
-                raise self.unavailable(answer)
+                raise self._unanswered(client, answer)
         return answers
 
     async def blocking(self, call: Callable[[AdminClient], Answer]) -> Answer:
@@ -163,7 +155,7 @@ class AdminCalls:
         except KafkaException as error:
             client.poll(0)
             if _is(error.args[0], _SILENT):
-                raise self.unavailable(error.args[0]) from error
+                raise self._unanswered(client, error.args[0]) from error
             raise spoken(error.args[0]) from error
 
     async def until(self, shown: Callable[[], Awaitable[bool]]) -> None:
@@ -180,6 +172,12 @@ class AdminCalls:
             f"no answer from Kafka at {servers} within {self.timeout:g} s: {why}",
             "is it running, and does `kafka: bootstrap.servers` name it?",
         )
+
+    def _unanswered(self, client: AdminClient, error: KafkaError) -> BrokerUnavailable:
+        """As `unavailable`; and the next question is asked by a new client (see QUESTION_TRIES)."""
+        if self._client is client:
+            self._client = None
+        return self.unavailable(error)
 
     def _hear(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._last_error:  # noqa: SLF001

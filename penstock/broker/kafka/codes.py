@@ -10,9 +10,12 @@ from confluent_kafka import KafkaError
 TIMED_OUT: Final = KafkaError._TIMED_OUT
 FATAL: Final = KafkaError._FATAL
 
-# How often a group's coordinator is looked for within one timeout. A new cluster first makes the topic of the
-# coordinators; librdkafka asks a few times meanwhile, then drops the search and waits for nothing (rdkafka_coord.c).
-COORDINATOR_SEARCHES: Final = 3
+# How often a question is asked within one timeout, by a new client where the last got no answer (librdkafka 2.16):
+# - A new cluster first makes the topic of the coordinators; the client asks a few times meanwhile for a group's, then
+#   drops the search and waits for nothing (rdkafka_coord.c).
+# - A question that waits for the controller waits for a connection to change, and none does where the broker answered
+#   the client once without naming a controller (rdkafka_broker.c).
+QUESTION_TRIES: Final = 3
 
 # A broker or a group's coordinator that has only just come up: asked again, it answers in a moment.
 SETTLING: Final = frozenset(

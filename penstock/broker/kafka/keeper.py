@@ -12,6 +12,7 @@ from penstock.broker.contract import GroupSettings
 from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.member import KafkaMember
 from penstock.broker.kafka.producer import KafkaProducer
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.settings import client_settings
 from penstock.topology.kafka_secrets import revealed
 
@@ -28,11 +29,11 @@ class KafkaBroker:
         self._members: list[KafkaMember] = []
         self._producers: list[KafkaProducer] = []
         self._admin: KafkaAdmin | None = None
-        self._questions: AdminClient | None = None
+        self._questions = Questions(self._asked)
 
     def member(self, group: GroupSettings) -> KafkaMember:
         """A new member, not yet joined."""
-        member = KafkaMember(self._settings, group, self._ask)
+        member = KafkaMember(self._settings, group, self._questions)
         self._members.append(member)
         return member
 
@@ -64,10 +65,6 @@ class KafkaBroker:
             await self._admin.close()
         self._members.clear()
         self._producers.clear()
-        self._questions = None
 
-    def _ask(self) -> AdminClient:
-        """The client that the poll threads ask; safe from any thread, made once in the first join."""
-        if self._questions is None:
-            self._questions = AdminClient(client_settings(self._settings, "penstock-starts"), logger=ClientLog())
-        return self._questions
+    def _asked(self) -> AdminClient:
+        return AdminClient(client_settings(self._settings, "penstock-starts"), logger=ClientLog())

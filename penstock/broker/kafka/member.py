@@ -13,10 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from confluent_kafka.admin import AdminClient
-
 from penstock.broker.contract import Commit, GroupListener, GroupSettings
 from penstock.broker.kafka.protocol import CLASSIC, Choice, GroupFacts, choose, read_facts
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.seat import Seat
 from penstock.broker.kafka.settings import LOGGER, OWN_SEAT
 from penstock.record import Record, TopicPartition
@@ -29,12 +28,12 @@ T = TypeVar("T")
 class KafkaMember:
     """A group member. One join and one leave each; everything is called on one loop."""
 
-    def __init__(self, settings: Mapping[str, str], group: GroupSettings, admin: Callable[[], AdminClient]) -> None:
+    def __init__(self, settings: Mapping[str, str], group: GroupSettings, questions: Questions) -> None:
         self._settings = settings
         self._group = group
-        self._admin = admin
+        self._questions = questions
         self._choice = Choice("", "The member has not joined yet.")
-        self._seats = [Seat(settings, group, admin)]  # of the sources, or of everything; then of the own topics
+        self._seats = [Seat(settings, group, questions)]  # of the sources, or of everything; then of the own topics
         self._demanded = 0
 
     @property
@@ -68,7 +67,7 @@ class KafkaMember:
         _log.info("group %s: %s protocol. %s", self._group.group_id, self._choice.protocol, self._choice.reason)
         own = [topic for topic in topics if self._group.is_own(topic)]
         if self._choice.protocol == CLASSIC and 0 < len(own) < len(topics):
-            self._seats.append(Seat(*_of_own_seat(self._settings, self._group), self._admin))
+            self._seats.append(Seat(*_of_own_seat(self._settings, self._group), self._questions))
         if len(self._seats) == 1:
             self._seats[0].join(self._choice.protocol, topics, listener)
             return
@@ -124,7 +123,7 @@ class KafkaMember:
 
     def _choose(self) -> Choice:
         explicit = self._group.settings.get("group.protocol", "") or self._settings.get("group.protocol", "")
-        facts = GroupFacts() if explicit else read_facts(self._admin(), self._group.group_id)
+        facts = GroupFacts() if explicit else read_facts(self._questions, self._group.group_id)
         return choose(explicit, facts, self._group.failover)
 
     def _split(self, things: Iterable[T], topic_of: Callable[[T], str]) -> list[tuple[Seat, list[T]]]:

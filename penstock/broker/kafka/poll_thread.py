@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 
 from penstock.broker.contract import GroupSettings
 from penstock.broker.kafka.codes import JUMPS
 from penstock.broker.kafka.commits import Commits
 from penstock.broker.kafka.intake import Intake
 from penstock.broker.kafka.listener_calls import ListenerCalls
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.rebalance import Rebalance
 from penstock.broker.kafka.slots import Slot, Slots, convert
 from penstock.broker.kafka.start_query import StartQuery, log_ends
@@ -41,7 +41,7 @@ class PollThread:
         self,
         make: Callable[..., Consumer],
         group: GroupSettings,
-        admin: Callable[[], AdminClient],
+        questions: Questions,
         intake: Intake,
         listener_calls: Callable[[Callable[[], None]], ListenerCalls],
         signal: threading.Event,
@@ -51,12 +51,12 @@ class PollThread:
         self._slots: Slots = {}
         self._calls = listener_calls(self._while_listening)
         self.commits = Commits(self._slots, signal.set)
-        self._troubles = Troubles(self._calls, group.group_id, admin)
+        self._troubles = Troubles(self._calls, group.group_id, questions)
         self._rebalance = Rebalance(
             self._slots,
             self._calls,
             self.commits,
-            StartQuery(admin, group),
+            StartQuery(questions, group),
             self._troubles,
             max_poll_interval=group.max_poll_interval,
             reapply=self._assignment_changed,

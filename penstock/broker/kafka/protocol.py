@@ -7,7 +7,7 @@ partitions for that long. And a live group must not be joined in the other proto
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,13 +15,15 @@ from typing import Any, Final
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from penstock.broker.kafka.codes import COORDINATOR_SEARCHES, SETTLING, TIMED_OUT, UNANSWERED
+from penstock.broker.kafka.codes import QUESTION_TRIES, SETTLING, TIMED_OUT, UNANSWERED
+from penstock.broker.kafka.questions import Questions
 from penstock.durations import spell
 from penstock.errors import BrokerError, BrokerUnavailable
 
 CONSUMER: Final = "consumer"
 CLASSIC: Final = "classic"
 _PAUSE: Final = 0.1
+_AGAIN: Final = SETTLING | {TIMED_OUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,50 +65,51 @@ def choose(explicit: str, facts: GroupFacts, failover: float) -> Choice:
     )
 
 
-def read_facts(admin: AdminClient, group_id: str, timeout: float = 10.0) -> GroupFacts:
+def read_facts(questions: Questions, group_id: str, timeout: float = 10.0) -> GroupFacts:
     """Ask the broker. Blocks. Raises BrokerUnavailable where there is no answer at all."""
-    return GroupFacts(_live_protocol(admin, group_id, timeout), _session_timeout(admin, group_id, timeout))
+    return GroupFacts(_live_protocol(questions, group_id, timeout), _session_timeout(questions, group_id, timeout))
 
 
-def members_of(admin: AdminClient, group_id: str, timeout: float = 5.0) -> tuple[str, ...]:
+def members_of(questions: Questions, group_id: str, timeout: float = 5.0) -> tuple[str, ...]:
     """The members of a live group as `client id@host`, for an error message; empty where they cannot be read."""
     try:
-        found = admin.describe_consumer_groups([group_id], request_timeout=timeout)[group_id].result(timeout + 1)
+        found = questions.each(lambda client: _group(client, group_id, timeout), timeout)[group_id]
     except (KafkaException, TimeoutError):
         return ()
     return tuple(f"{member.client_id}@{member.host}" for member in found.members)
 
 
-def _live_protocol(admin: AdminClient, group_id: str, timeout: float) -> str:
-    share = timeout / COORDINATOR_SEARCHES
-    found = _ask(
-        lambda: admin.describe_consumer_groups([group_id], request_timeout=share)[group_id],
-        timeout - share,
-        again=SETTLING | {TIMED_OUT},
-    )
+def _live_protocol(questions: Questions, group_id: str, timeout: float) -> str:
+    found = _ask(questions, lambda client, within: _group(client, group_id, within), timeout)
     if found is None or not found.members:
         return ""
     return {"CONSUMER": CONSUMER, "CLASSIC": CLASSIC}.get(found.type.name, "")
 
 
-def _session_timeout(admin: AdminClient, group_id: str, timeout: float) -> float | None:
+def _session_timeout(questions: Questions, group_id: str, timeout: float) -> float | None:
     resource = ConfigResource(ResourceType.GROUP, group_id)
-    found = _ask(lambda: admin.describe_configs([resource], request_timeout=timeout)[resource], timeout)
+    found = _ask(questions, lambda client, within: client.describe_configs([resource], request_timeout=within), timeout)
     entry = found.get("consumer.session.timeout.ms") if found is not None else None
     return int(entry.value) / 1000 if entry is not None and entry.value else None
 
 
-def _ask(question: Callable[[], Future[Any]], timeout: float, again: Collection[int] = SETTLING) -> Any:
-    """The answer, or None where the broker refuses one; codes of `again` are asked anew for `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+def _group(client: AdminClient, group_id: str, within: float) -> dict[str, Future[Any]]:
+    return client.describe_consumer_groups([group_id], request_timeout=within)
+
+
+def _ask(questions: Questions, ask: Callable[[AdminClient, float], Mapping[Any, Future[Any]]], timeout: float) -> Any:
+    """The one answer, or None where the broker refuses one. Asked anew without an answer, `timeout` seconds in all."""
+    share = timeout / QUESTION_TRIES
+    deadline = time.monotonic() + timeout - share
     while True:
         try:
-            return question().result(timeout + 1)
+            (answer,) = questions.each(lambda client: ask(client, share), share).values()
+            return answer
         except (KafkaException, TimeoutError) as error:
             code = error.args[0].code() if isinstance(error, KafkaException) else TIMED_OUT
             if code not in UNANSWERED:
                 return None
-            if code not in again or time.monotonic() > deadline:
+            if code not in _AGAIN or time.monotonic() > deadline:
                 raise BrokerUnavailable(
                     f"no broker answered in time: {error}", "is bootstrap.servers right, and the broker up?"
                 ) from error

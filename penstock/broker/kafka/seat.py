@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from penstock.broker.contract import Commit, GroupListener, GroupSettings
 from penstock.broker.kafka.client_log import ClientLog
 from penstock.broker.kafka.intake import Intake
 from penstock.broker.kafka.listener_calls import ListenerCalls
 from penstock.broker.kafka.poll_thread import PollThread
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.settings import LOGGER, consumer_settings
 from penstock.errors import BrokerError, BrokerUnavailable
 from penstock.record import TopicPartition
@@ -28,10 +28,10 @@ _CLOSE_BEYOND: Final = 10.0  # seconds for leaving the group, beyond those of a 
 class Seat:
     """One member as the broker counts them. One join and one leave each; everything is called on one loop."""
 
-    def __init__(self, settings: Mapping[str, str], group: GroupSettings, admin: Callable[[], AdminClient]) -> None:
+    def __init__(self, settings: Mapping[str, str], group: GroupSettings, questions: Questions) -> None:
         self._settings = settings
         self._group = group
-        self._admin = admin
+        self._questions = questions
         self._protocol = ""
         self._signal = threading.Event()
         self._thread: PollThread | None = None
@@ -62,7 +62,7 @@ class Seat:
         self._thread = PollThread(
             self._consumer,
             self._group,
-            self._admin,
+            self._questions,
             intake,
             lambda meanwhile: ListenerCalls(loop, listener, intake, self._signal, meanwhile),
             self._signal,

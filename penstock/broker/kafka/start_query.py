@@ -12,10 +12,11 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from penstock.broker.contract import Assigned, Committed, Ends, GroupSettings
 from penstock.broker.kafka.codes import TIMED_OUT
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.starts import is_newborn, resolve
 from penstock.errors import BrokerUnavailable
 from penstock.record import TopicPartition
@@ -43,8 +44,8 @@ class _Topic:
 class StartQuery:
     """Resolves the starts of one member's partitions. Blocks; called in the poll thread."""
 
-    def __init__(self, admin: Callable[[], AdminClient], group: GroupSettings) -> None:
-        self._admin = admin
+    def __init__(self, questions: Questions, group: GroupSettings) -> None:
+        self._questions = questions
         self._group = group
 
     def resolve(
@@ -83,12 +84,11 @@ class StartQuery:
         return found
 
     def _topics(self, names: Collection[str]) -> Mapping[str, _Topic]:
-        answers = self._admin().describe_topics(TopicCollection(list(names)), request_timeout=_REQUEST_TIMEOUT)
-        found = {}
-        for name, answer in answers.items():
-            description = answer.result(_REQUEST_TIMEOUT + 1)
-            found[name] = _Topic(str(description.topic_id), len(description.partitions))
-        return found
+        asked = TopicCollection(list(names))
+        answers = self._questions.each(
+            lambda client: client.describe_topics(asked, request_timeout=_REQUEST_TIMEOUT), _REQUEST_TIMEOUT
+        )
+        return {name: _Topic(str(found.topic_id), len(found.partitions)) for name, found in answers.items()}
 
     def _committed(self, consumer: Consumer, topics: Mapping[str, _Topic]) -> Mapping[str, dict[int, Committed]]:
         # All partitions of a topic, not only ours: a partition without a commit is judged by its neighbours.
@@ -135,11 +135,10 @@ class StartQuery:
 
     def _offsets(self, partitions: Iterable[TopicPartition], which: OffsetSpec) -> Mapping[TopicPartition, int]:
         asked = {KafkaPartition(*one): which for one in partitions}
-        answers = self._admin().list_offsets(asked, request_timeout=_REQUEST_TIMEOUT)
-        return {
-            TopicPartition(one.topic, one.partition): answer.result(_REQUEST_TIMEOUT + 1).offset
-            for one, answer in answers.items()
-        }
+        answers = self._questions.each(
+            lambda client: client.list_offsets(asked, request_timeout=_REQUEST_TIMEOUT), _REQUEST_TIMEOUT
+        )
+        return {TopicPartition(one.topic, one.partition): found.offset for one, found in answers.items()}
 
 
 def log_ends(consumer: Consumer, partition: TopicPartition) -> Ends:

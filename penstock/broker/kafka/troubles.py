@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
-from confluent_kafka.admin import AdminClient
 
 from penstock.broker.kafka.codes import CONFLICTS, HOPELESS, MISSING, QUIET, UNREACHABLE
 from penstock.broker.kafka.listener_calls import ListenerCalls
 from penstock.broker.kafka.protocol import members_of
+from penstock.broker.kafka.questions import Questions
 from penstock.errors import BrokerError, GroupConflict
 
 CONFLICT_PATIENCE: Final = 30.0  # seconds: a rolling change of protocol must have the time to pass
@@ -23,10 +23,10 @@ _MISSING: Final = "missing topic "
 class Troubles:
     """What is wrong with one member at the moment. Every method is called in the poll thread."""
 
-    def __init__(self, calls: ListenerCalls, group_id: str, admin: Callable[[], AdminClient]) -> None:
+    def __init__(self, calls: ListenerCalls, group_id: str, questions: Questions) -> None:
         self._calls = calls
         self._group_id = group_id
-        self._admin = admin
+        self._questions = questions
         self._problems: dict[str, str] = {}
         self._conflict_since: float | None = None
         self._probed = 0.0
@@ -56,11 +56,11 @@ class Troubles:
 
     def look(self, consumer: Consumer) -> None:
         """To be called now and then: is a conflict lasting, are the brokers back?"""
-        self._admin().poll(0)  # serves its log, which nobody else would
+        self._questions.client.poll(0)  # serves its log, which nobody else would
         now = time.monotonic()
         if self._conflict_since is not None and now - self._conflict_since >= CONFLICT_PATIENCE:
             self._conflict_since = None
-            names = ", ".join(members_of(self._admin(), self._group_id)) or "not readable"
+            names = ", ".join(members_of(self._questions, self._group_id)) or "not readable"
             self._calls.failed(
                 GroupConflict(
                     f"group {self._group_id} has members that speak another protocol: {names}",
