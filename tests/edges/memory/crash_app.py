@@ -20,12 +20,13 @@ BACKENDS = {
     "chroma": "{ type: chroma, url: '${MEMORY_URL}', ledger: ledger }\n  ledger: { type: sqlite }",
     "omnimemory": "{ type: omnimemory, ledger: ledger }\n  ledger: { type: sqlite }",
 }
+PARTITIONS = 12
 APP = """version: 1
 name: {name}
 kafka: {{ bootstrap.servers: "{bootstrap}" }}
 topics:
-  {name}.said: {{ partitions: 12, type: said }}
-  {name}.answered: {{ partitions: 12, type: answered }}
+  {name}.said: {{ partitions: {partitions}, type: said }}
+  {name}.answered: {{ partitions: {partitions}, type: answered }}
 processors:
   talk:
     handler: talk:talk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,12 @@ class Calls:
                 self.finished += 1
         return self
 
-    @property
-    def under_way(self) -> set[Turn]:
-        """Turns whose call began and has never ended."""
-        return self.began - self.ended
+    def up_to_the_last_begun(self, partition_of: Callable[[str], int]) -> set[Turn]:
+        """Where a call is under way: each turn of its partition before the last that began there, and that one."""
+        last = dict[int, int]()
+        for conversation, turn in self.began:
+            at = partition_of(conversation)
+            last[at] = max(turn, last.get(at, 0))
+        under_way = {partition_of(conversation) for conversation, _ in self.began - self.ended}
+        known = {conversation for conversation, _ in self.began if partition_of(conversation) in under_way}
+        return {(one, turn) for one in known for turn in range(last[partition_of(one)])} | (self.began - self.ended)

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from penstock import AsyncPublisher
+from penstock.broker.in_memory.partitioner import partition_for
 from penstock.contracts import Scope
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
@@ -30,7 +31,7 @@ from penstock.memory.opening import backend_of
 from penstock.service.runtime import broker_for
 from penstock.topology.model import Topology
 from penstock.topology.reader import read
-from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, environ, server
+from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, PARTITIONS, environ, server
 from tests.edges.memory.crash_calls import Calls, Turn
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
@@ -67,6 +68,11 @@ class Outcome:
         )
 
 
+def partition_of(conversation: str) -> int:
+    """Where Kafka puts it."""
+    return partition_for(conversation.encode(), PARTITIONS, random.Random())
+
+
 class Play:
     """One backend, one topology, and its workers."""
 
@@ -75,12 +81,12 @@ class Play:
         self.chance = random.Random(seed)
         self.folder = folder
         self.calls = Calls(folder / "calls.jsonl")
-        self.cut_off: set[Turn] = set()  # calls under way when the last worker was killed
+        self.disturbed: set[Turn] = set()  # by the last kill
         os.environ.update(environ(backend, url))  # whoever looks at the outcome finds it too
         self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(self.calls.path)}
         name = f"memory-{uuid.uuid4().hex[:8]}"
         (folder / "talk.py").write_text(HANDLER)
-        text = APP.format(name=name, bootstrap=bootstrap, memory=BACKENDS[backend])
+        text = APP.format(name=name, bootstrap=bootstrap, memory=BACKENDS[backend], partitions=PARTITIONS)
         (folder / "topology.yaml").write_text(text)
         self.topology: Topology = read(folder / "topology.yaml", self.environ)
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -92,17 +98,17 @@ class Play:
             self.workers.append(subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log))
 
     def kill_one(self) -> bool:
-        """One that has ended a call, once all calls that the last kill cut off have ended elsewhere.
+        """One that has ended a call, once all that the last kill disturbed has ended.
 
-        Kills faster than a start-up look like an event that kills its process, and the runtime is right to suspect it.
+        Kills over the same records look like an event that kills its process, and the runtime is right to suspect it.
         """
         at_work = [worker for worker in self.workers if worker.pid in self.calls.at_work]
-        if not at_work or not self.cut_off <= self.calls.ended:
+        if not at_work or not self.disturbed <= self.calls.ended:
             return False
         victim = self.chance.choice(at_work)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
-        self.cut_off = self.calls.look().under_way
+        self.disturbed = self.calls.look().up_to_the_last_begun(partition_of)
         self.workers.remove(victim)
         self.kills += 1
         self.start()
