@@ -111,10 +111,13 @@ class Assignment:
         await self._finish(list(self._partitions.values()), self._leave_by)
         committing, hurried = loop.create_task(self._commit_all()), loop.create_task(self._hurry.wait())
         left = max(self._leave_by - loop.time(), _UNWIND)
-        done, waiting = await asyncio.wait({committing, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
+        await asyncio.wait({committing, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if hurried.done():
+            await asyncio.wait({committing}, timeout=_COMMIT_AGAIN)
+        done = committing.done()
+        for task in (committing, hurried):
             task.cancel()
-        if committing in done:
+        if done:
             committing.result()
             self._leave_by = loop.time()
 

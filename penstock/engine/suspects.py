@@ -192,4 +192,6 @@ class Suspects:
         held = partition.held_back
         while held and (line < 0 or held[0].record.offset < line):
             partition.lanes.add([held.popleft()])
+        if held:  # a gap may reach over the whole next step: then nothing in it will end and ask
+            self._clear_if_done(partition)
         self._wake()

@@ -74,6 +74,6 @@ mutation(
 mutation(
     "stale-runs-stay-ready",
     "runs of a partition that went still count as waiting, and nobody asks for more (once a bug of ours)",
-    1901,
+    3584,
     (Dispatch, "forget", lambda self, partition: None),
 )

@@ -94,3 +94,15 @@ mutation(
     61,
     (Assignment, "revoked", _revoked_while_dispatching),
 )
+
+
+async def _leave_at_once(_self: Assignment) -> None:
+    pass
+
+
+mutation(
+    "leave-without-winding-down",
+    "a worker's last commits are made while it leaves, when a classic group refuses them (once a bug of ours)",
+    37,
+    (Assignment, "wind_down", _leave_at_once),
+)

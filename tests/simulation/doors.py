@@ -12,6 +12,7 @@ from penstock.engine import intake as bounds
 from penstock.record import Outgoing, Position, Record, TopicPartition
 from tests.simulation.checker import GROUP, SOURCE, Checker
 from tests.simulation.ledger import Life
+from tests.simulation.world import LONGEST_DELAY
 
 
 def watch_broker(broker: InMemoryBroker, checker: Checker) -> None:
@@ -49,18 +50,20 @@ def watch_broker(broker: InMemoryBroker, checker: Checker) -> None:
     group.remove = watched_remove
 
 
-def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
+def watch_worker(life: Life, checker: Checker) -> None:
     """Let the checker hear of everything between one worker and its broker."""
     member, producer = life.member, life.worker.parts.producer
     join, commit, send = member.join, member.commit, producer.send
     pause, resume, wind_down = member.pause, member.resume, life.worker.parts.assignment.wind_down
 
     async def watched_join(topics: Collection[str], listener: GroupListener) -> None:
-        await join(topics, Watch(listener, life, checker, forgetful=forgetful))
+        await join(topics, Watch(listener, life, checker))
 
     async def watched_commit(commits: Sequence[Commit]) -> Any:
         checker.commit_asked(life, commits)
         look_inside(life, checker)
+        if checker.plan.classic and life.member._leaving and not life.crashed:
+            return {one.partition: "of an old generation: others began to leave before" for one in commits}
         return await commit(commits)
 
     def watched_send(record: Outgoing) -> asyncio.Future[Position]:
@@ -96,11 +99,10 @@ def watch_worker(life: Life, checker: Checker, *, forgetful: bool) -> None:
 class Watch:
     """A GroupListener before the engine's own."""
 
-    def __init__(self, listener: GroupListener, life: Life, checker: Checker, *, forgetful: bool) -> None:
+    def __init__(self, listener: GroupListener, life: Life, checker: Checker) -> None:
         self._listener = listener
         self._life = life
         self._checker = checker
-        self._forgetful = forgetful
 
     def received(self, records: Sequence[Record]) -> None:
         """See GroupListener."""
@@ -111,7 +113,7 @@ class Watch:
         """See GroupListener. A forgetful client no longer knows what was paused, as an eager one does not."""
         for one in partitions:
             self._checker.assigned(self._life, one)
-        if self._forgetful:
+        if self._checker.plan.forgetful:
             self._life.member.resume(list(self._life.paused))
         self._life.in_assigned = True  # nothing is delivered meanwhile
         await self._listener.assigned(partitions)
@@ -127,8 +129,14 @@ class Watch:
         await self._listener.revoked(partitions)
         for one in partitions:
             self._life.paused.discard(one)
-            self._checker.handed_over(self._life, one, asked_at)
+            self._checker.handed_over(self._life, one, self._could_commit_since(asked_at))
         look_inside(self._life, self._checker)
+
+    def _could_commit_since(self, asked_at: float) -> float:
+        """Trouble from then on excuses what was not committed: one already under way may outlast the winding down."""
+        if self._checker.plan.classic and self._life.winding_down:
+            return self._life.asked_at - LONGEST_DELAY
+        return asked_at
 
     def lost(self, partitions: Collection[TopicPartition]) -> None:
         """See GroupListener."""

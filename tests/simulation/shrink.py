@@ -67,6 +67,7 @@ def _simpler(plan: Plan) -> Iterator[Plan]:
     yield replace(plan, preserve_order=False)
     yield replace(plan, start_from="earliest")
     yield replace(plan, forgetful=False)
+    yield replace(plan, classic=False)
     yield replace(plan, observed=False)
     yield replace(plan, bound=0)
     yield replace(plan, brake=0)

@@ -220,7 +220,7 @@ class World(Actor, Trouble):
         life = Life(name, worker, member)
         lives.append(life)
         self.ledger.lives.append(life)
-        watch_worker(life, self.checker, forgetful=self.plan.forgetful)
+        watch_worker(life, self.checker)
         self._spawn(self._run(life))
 
     async def _run(self, life: Life) -> None:

@@ -12,7 +12,9 @@ import random
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-VERSION = 1
+VERSION = 2
+_SEEDED = "penstock simulation 1"  # kept where a new version only adds: what a seed brought before stays
+LONGEST_DELAY = 3.0  # seconds that weather keeps a request
 OUTCOMES = ("failed", "unanswered", "done")
 
 
@@ -81,6 +83,7 @@ class Plan:
     brake: int  # characters of metadata that stop a partition, 0: as in the engine
     sendings: tuple[Sending, ...]
     faults: tuple[Fault, ...]
+    classic: bool = False  # whether the group is of the classic kind: what a member commits while it leaves is refused
     version: int = field(default=VERSION)
 
     def as_json(self) -> str:
@@ -100,7 +103,7 @@ class Plan:
 
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
-    chance = random.Random(f"penstock simulation {VERSION}/{seed}")
+    chance = random.Random(f"{_SEEDED}/{seed}")
     span = chance.choice((5.0, 15.0, 40.0))
     timeout = chance.choice((2.0, 6.0, 20.0))
     lightning = chance.random()
@@ -124,6 +127,7 @@ def plan_of(seed: int) -> Plan:
         brake=chance.choice((0, 0, 0, 90)),
         sendings=_sendings(chance, span, timeout, killers=lightning < 0.12),
         faults=_faults(chance, span),
+        classic=chance.random() < 0.4,
     )
 
 
@@ -231,7 +235,7 @@ def _fault(chance: random.Random, kind: str, span: float) -> Fault:
 
 
 def _weather(chance: random.Random, kind: str, at: float, outcome: str, topic: str = "") -> Fault:
-    delay = chance.choice((0.0, 0.0, 0.05, 0.7, 3.0))
+    delay = chance.choice((0.0, 0.0, 0.05, 0.7, LONGEST_DELAY))
     if outcome == "done" and not delay:
         delay = 0.3
     lasts = chance.choice((0.3, 2.0, 10.0))
