@@ -103,6 +103,6 @@ async def _leave_at_once(_self: Assignment) -> None:
 mutation(
     "leave-without-winding-down",
     "a worker's last commits are made while it leaves, when a classic group refuses them (once a bug of ours)",
-    37,
+    65,
     (Assignment, "wind_down", _leave_at_once),
 )

@@ -20,20 +20,19 @@ BACKENDS = {
     "chroma": "{ type: chroma, url: '${MEMORY_URL}', ledger: ledger }\n  ledger: { type: sqlite }",
     "omnimemory": "{ type: omnimemory, ledger: ledger }\n  ledger: { type: sqlite }",
 }
-PARTITIONS = 12
 APP = """version: 1
 name: {name}
 kafka: {{ bootstrap.servers: "{bootstrap}" }}
 topics:
-  {name}.said: {{ partitions: {partitions}, type: said }}
-  {name}.answered: {{ partitions: {partitions}, type: answered }}
+  {name}.said: {{ partitions: 12, type: said }}
+  {name}.answered: {{ partitions: 12, type: answered }}
 processors:
   talk:
     handler: talk:talk
     topics: [{name}.said]
     output: {name}.answered
     memory: main
-    concurrency: 60
+    concurrency: {concurrency}
     failover: 6s
     retry: {{ preserve_order: true, max_attempts: 20, backoff: {{ initial: 1s, multiplier: 1, max: 1s }} }}
 memory:
@@ -44,7 +43,9 @@ HANDLER = '''
 import asyncio, json, os, random
 def say(what, event):
     file = os.open(os.environ["CALLS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(file, json.dumps([what, os.getpid(), event.key, event.data["turn"]]).encode() + b"\\n")
+    at = event.position
+    told = [what, os.getpid(), event.key, event.data["turn"], at.partition, at.offset]
+    os.write(file, json.dumps(told).encode() + b"\\n")
     os.close(file)
 async def talk(event, ctx):
     say("began", event)
@@ -87,6 +88,7 @@ def environ(backend: str, url: str) -> dict[str, str]:
         "OMNI_MEMORY_PROVIDER": "chromadb-remote",
         "CHROMA_HOST": f"{place.hostname}",
         "CHROMA_PORT": f"{place.port}",
+        "LOG_LEVEL": "WARNING",  # else its SDK says five lines a note
     }
 
 

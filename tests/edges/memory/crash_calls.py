@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +14,9 @@ class Calls:
     """Read on from where the last look ended. A turn that was called twice has ended twice."""
 
     path: Path
-    began: set[Turn] = field(default_factory=set)
     ended: set[Turn] = field(default_factory=set)
     at_work: set[int] = field(default_factory=set)  # processes in which a call has ended
+    highest: dict[int, int] = field(default_factory=dict)  # offset whose call has begun, of each partition
     finished: int = 0
     _read: int = 0
 
@@ -30,21 +29,11 @@ class Calls:
             lines = file.read().rpartition(b"\n")[0]
         self._read += len(lines) + bool(lines)
         for line in lines.splitlines():
-            what, process, conversation, turn = json.loads(line)
+            what, process, conversation, turn, partition, offset = json.loads(line)
             if what == "began":
-                self.began.add((conversation, turn))
+                self.highest[partition] = max(offset, self.highest.get(partition, -1))
             else:
                 self.ended.add((conversation, turn))
                 self.at_work.add(process)
                 self.finished += 1
         return self
-
-    def up_to_the_last_begun(self, partition_of: Callable[[str], int]) -> set[Turn]:
-        """Where a call is under way: each turn of its partition before the last that began there, and that one."""
-        last = dict[int, int]()
-        for conversation, turn in self.began:
-            at = partition_of(conversation)
-            last[at] = max(turn, last.get(at, 0))
-        under_way = {partition_of(conversation) for conversation, _ in self.began - self.ended}
-        known = {conversation for conversation, _ in self.began if partition_of(conversation) in under_way}
-        return {(one, turn) for one in known for turn in range(last[partition_of(one)])} | (self.began - self.ended)

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from penstock import AsyncPublisher
-from penstock.broker.in_memory.partitioner import partition_for
+from penstock.broker.contract import Broker
 from penstock.contracts import Scope
 from penstock.deploy.apply import apply
 from penstock.deploy.observe import make_plan
@@ -31,10 +31,11 @@ from penstock.memory.opening import backend_of
 from penstock.service.runtime import broker_for
 from penstock.topology.model import Topology
 from penstock.topology.reader import read
-from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, PARTITIONS, environ, server
-from tests.edges.memory.crash_calls import Calls, Turn
+from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, environ, server
+from tests.edges.memory.crash_calls import Calls
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
+CONCURRENCY = {"omnimemory": 10}  # its store takes eight notes a second, whoever asks: more would only wait there
 PATIENCE = 240.0  # seconds without a call that ends, or a kill
 
 
@@ -68,11 +69,6 @@ class Outcome:
         )
 
 
-def partition_of(conversation: str) -> int:
-    """Where Kafka puts it."""
-    return partition_for(conversation.encode(), PARTITIONS, random.Random())
-
-
 class Play:
     """One backend, one topology, and its workers."""
 
@@ -81,12 +77,14 @@ class Play:
         self.chance = random.Random(seed)
         self.folder = folder
         self.calls = Calls(folder / "calls.jsonl")
-        self.disturbed: set[Turn] = set()  # by the last kill
+        self.disturbed: dict[int, int] = {}  # the highest offset that had begun at the last kill, of each partition
         os.environ.update(environ(backend, url))  # whoever looks at the outcome finds it too
         self.environ = {**os.environ, "MEMORY_URL": url, "CALLS": str(self.calls.path)}
         name = f"memory-{uuid.uuid4().hex[:8]}"
         (folder / "talk.py").write_text(HANDLER)
-        text = APP.format(name=name, bootstrap=bootstrap, memory=BACKENDS[backend], partitions=PARTITIONS)
+        text = APP.format(
+            name=name, bootstrap=bootstrap, memory=BACKENDS[backend], concurrency=CONCURRENCY.get(backend, 60)
+        )
         (folder / "topology.yaml").write_text(text)
         self.topology: Topology = read(folder / "topology.yaml", self.environ)
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -97,18 +95,20 @@ class Play:
         with (self.folder / "workers.log").open("ab") as log:
             self.workers.append(subprocess.Popen(command, cwd=self.folder, env=self.environ, stdout=log, stderr=log))
 
-    def kill_one(self) -> bool:
-        """One that has ended a call, once all that the last kill disturbed has ended.
+    async def kill_one(self, broker: Broker) -> bool:
+        """One that has ended a call, once all that the last kill disturbed is committed.
 
         Kills over the same records look like an event that kills its process, and the runtime is right to suspect it.
         """
         at_work = [worker for worker in self.workers if worker.pid in self.calls.at_work]
-        if not at_work or not self.disturbed <= self.calls.ended:
+        committed = await broker.admin().committed(self.topology.processors["talk"].group_id)
+        done = {one.partition: found.offset for one, found in committed.items() if one.topic.endswith(".said")}
+        if not at_work or any(done.get(partition, 0) <= offset for partition, offset in self.disturbed.items()):
             return False
         victim = self.chance.choice(at_work)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
-        self.disturbed = self.calls.look().up_to_the_last_begun(partition_of)
+        self.disturbed = dict(self.calls.look().highest)
         self.workers.remove(victim)
         self.kills += 1
         self.start()
@@ -144,7 +144,7 @@ class Play:
             await broker.close()
 
     async def _killed_on_its_way(
-        self, broker: object, before: int, calls: int, kills: int, last: Callable[[], Awaitable[None]]
+        self, broker: Broker, before: int, calls: int, kills: int, last: Callable[[], Awaitable[None]]
     ) -> None:
         """Until all is done or patience ends; one worker is killed each time another share of the calls has ended.
 
@@ -155,7 +155,7 @@ class Play:
         while (not asked or not await self._done(broker)) and time.monotonic() < end:
             ended = self.calls.look()
             due = self.kills < kills and ended.finished >= calls * (self.kills + 1) // (kills + 1)
-            if (due and self.kill_one()) or ended.finished > seen:
+            if (due and await self.kill_one(broker)) or ended.finished > seen:
                 seen = ended.finished
                 end = time.monotonic() + PATIENCE
             if not asked and (self.kills == kills or len(ended.ended) >= before):
@@ -163,10 +163,10 @@ class Play:
                 asked = True
             await asyncio.sleep(0.1)
 
-    async def _done(self, broker: object) -> bool:
+    async def _done(self, broker: Broker) -> bool:
         from penstock.deploy.status import groups
 
-        (found,) = await groups(self.topology, broker)  # type: ignore[arg-type]
+        (found,) = await groups(self.topology, broker)
         return found.started and found.backlog == 0
 
     async def _outcome(self, conversations: int, turns: int, seconds: float) -> Outcome:
