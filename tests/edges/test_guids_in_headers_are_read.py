@@ -46,7 +46,7 @@ def test_what_the_serializer_wrote_a_handler_gets(tmp_path: Path, kafka: str, re
         asyncio.run(_apply(topology))
         headers: list[tuple[str, bytes]] = []
         where = SerializationContext(f"{name}.orders", MessageField.VALUE, headers)
-        with SchemaRegistryClient({"url": url}) as client:
+        with SchemaRegistryClient({"url": url, "timeout": 20}) as client:
             serialize = AvroSerializer(
                 client, json.dumps(OLD), conf={"schema.id.serializer": header_schema_id_serializer}
             )
@@ -87,6 +87,6 @@ async def _handled(topology: Any) -> Any:
 
 def test_the_registry_itself_has_no_guids(registry: str) -> None:
     """When this fails, the registry has learned it: then guid_registry.py can go."""
-    with SchemaRegistryClient({"url": registry}) as client, pytest.raises(SchemaRegistryError) as refused:
+    with SchemaRegistryClient({"url": registry, "timeout": 20}) as client, pytest.raises(SchemaRegistryError) as refused:
         client.get_schema_by_guid(guid_of(1))
     assert refused.value.http_status_code == 404

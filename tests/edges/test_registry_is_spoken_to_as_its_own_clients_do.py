@@ -61,7 +61,8 @@ def app(tmp_path: Path, kafka: str, registry: str) -> Callable[[Any], Topology]:
 
 @pytest.fixture
 def client(registry: str) -> Iterator[SchemaRegistryClient]:
-    with SchemaRegistryClient({"url": registry}) as found:
+    # An answer that the registry lost (seen once) is asked for again; without a timeout this client waits for ever.
+    with SchemaRegistryClient({"url": registry, "timeout": 20}) as found:
         yield found
 
 
