@@ -65,6 +65,7 @@ class KafkaBroker:
             await self._admin.close()
         self._members.clear()
         self._producers.clear()
+        self._questions.close()
 
     def _asked(self) -> AdminClient:
         return AdminClient(client_settings(self._settings, "penstock-starts"), logger=ClientLog())

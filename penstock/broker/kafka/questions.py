@@ -45,6 +45,11 @@ class Questions:
                 self._let_go(client)
             raise
 
+    def close(self) -> None:
+        """Let the client go."""
+        with self._lock:
+            self._client = None
+
     def _let_go(self, silent: AdminClient) -> None:
         with self._lock:
             if self._client is silent:
