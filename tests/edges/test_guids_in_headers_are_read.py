@@ -87,6 +87,9 @@ async def _handled(topology: Any) -> Any:
 
 def test_the_registry_itself_has_no_guids(registry: str) -> None:
     """When this fails, the registry has learned it: then guid_registry.py can go."""
-    with SchemaRegistryClient({"url": registry, "timeout": 20}) as client, pytest.raises(SchemaRegistryError) as refused:
+    with (
+        SchemaRegistryClient({"url": registry, "timeout": 20}) as client,
+        pytest.raises(SchemaRegistryError) as refused,
+    ):
         client.get_schema_by_guid(guid_of(1))
     assert refused.value.http_status_code == 404
