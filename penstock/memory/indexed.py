@@ -2,15 +2,15 @@
 
 A vector store can do neither versions nor fences nor two writes at once. So it is an index: the ledger (SQLite, Redis
 or PostgreSQL) holds everything, notes too, and in the same step a mark for each note that the index does not have yet.
-What is marked is put into the index right after, and again before a search and at the start, until the mark is gone: a
-crash in between delays a note by one search, and never loses or doubles one. Scores and retirement are the ledger's.
+What is marked is put into the index right after; what a crash left, before a search and at the start, by whoever comes:
+it delays a note by one search, and never loses or doubles one. Scores and retirement are the ledger's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 from uuid import uuid4
@@ -105,18 +105,18 @@ class IndexedBackend:
         kept = await self._ledger.apply(replace(writes, values={**writes.values, **marks}))
         if kept is None and marks:
             try:
-                await self._catch_up()
+                await self._catch_up({name for _, name in marks})
             except MemoryUnavailable as error:
                 log.warning("notes are kept, and put into the index later: %s", error)
         return kept
 
-    async def _catch_up(self) -> None:
-        """Put into the index what is marked, by whomever."""
+    async def _catch_up(self, own: Collection[str] | None = None) -> None:
+        """Put into the index what is marked: one's `own` notes, or all that others left."""
         async with self._catching_up:
-            await self._put_marked()
+            marked = await self._ledger.values(UNINDEXED, 0.0)
+            await self._put({name: mark for name, mark in marked.items() if own is None or name in own})
 
-    async def _put_marked(self) -> None:
-        marked = await self._ledger.values(UNINDEXED, 0.0)
+    async def _put(self, marked: Mapping[str, Value]) -> None:
         if not marked:
             return
         notes = []

@@ -93,8 +93,16 @@ class OmniMemoryIndex:
                     await self._certain(self._store.delete_from_collection(app, note_id), "forget a note")
 
     async def _write(self, app: str, place: str, text: str, vector: Sequence[float], metadata: dict[str, Any]) -> None:
-        """In place of what has this id: some of its stores keep the old one where an id comes again."""
-        await self._certain(self._here().delete_from_collection(app, place), "make room for a note")
+        """In place of another that has this id: some of its stores keep the old one where an id comes again.
+
+        The same one stays: while one worker catches up, another puts its notes in, and either may die after a delete.
+        """
+        there = await self._here().query_by_id(app, place)
+        if there is not None:
+            kept = there["metadata"]
+            if there["document"] == text and all(kept.get(name) == value for name, value in metadata.items()):
+                return
+            await self._certain(self._store.delete_from_collection(app, place), "make room for a note")
         await self._certain(self._store.add_to_collection(app, place, text, list(vector), metadata), "take a note")
 
     async def _found(self, app: str, vector: Sequence[float], count: int, wanted: dict[str, Any]) -> list[str]:
