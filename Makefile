@@ -68,13 +68,11 @@ pin-edges:  ## what test-edges stands on, as new as constraints.txt lets it be, 
 	{ head -1 tests/edges/pins.txt; $(EDGES)/bin/python -m pip freeze --exclude-editable | sort -f; } > $(EDGES)/pins.txt
 	mv $(EDGES)/pins.txt tests/edges/pins.txt
 
-test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers installs them), in three processes: they mostly wait
-	@began=$$(date +%s); test="$(EDGES)/bin/pytest -q --timeout 240 --durations 10"; \
-	$$test tests/edges/console tests/edges/secure > $(EDGES)/one.log 2>&1 & one=$$!; \
-	$$test tests/edges/gateway tests/edges/memory > $(EDGES)/two.log 2>&1 & two=$$!; \
-	$$test tests/edges $$(printf ' --ignore tests/edges/%s' console secure gateway memory); three=$$?; \
-	wait $$one; one=$$?; wait $$two; two=$$?; cat $(EDGES)/one.log $(EDGES)/two.log; \
-	echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((one || two || three))
+test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers installs them), in two processes: they mostly wait
+	@began=$$(date +%s); beside="tests/edges/console tests/edges/gateway tests/edges/memory"; \
+	$(EDGES)/bin/pytest -q $$beside --timeout 240 --durations 10 > $(EDGES)/edges.log 2>&1 & other=$$!; \
+	$(EDGES)/bin/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
+	wait $$other; others=$$?; cat $(EDGES)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
 
 test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
 	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
