@@ -35,7 +35,7 @@ from tests.edges.memory.crash_app import APP, BACKENDS, HANDLER, environ, server
 from tests.edges.memory.crash_calls import Calls
 
 WORKERS = {"qdrant": 1}  # its folder is one process's; all others: three
-CONCURRENCY = {"omnimemory": 10}  # its store takes eight notes a second, whoever asks: more would only wait there
+CONCURRENCY = {"omnimemory": 10}  # its store takes twenty notes a second, whoever asks: more would only wait there
 PATIENCE = 240.0  # seconds without a call that ends, or a kill
 
 
