@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from penstock.broker.kafka.codes import QUESTION_TRIES
+from penstock.broker.kafka.questions import Questions
 from penstock.broker.kafka.settings import client_settings
 from penstock.errors import BrokerError, BrokerUnavailable, TopicMissing
 
@@ -65,7 +66,7 @@ class AdminCalls:
 
     def __init__(self, settings: Mapping[str, Any], timeout: float) -> None:
         self._settings = client_settings(settings)
-        self._client: AdminClient | None = None
+        self._questions = Questions(self._make)
         self._closed = False
         self._last_error = ""
         self.timeout = timeout
@@ -75,20 +76,12 @@ class AdminCalls:
         """The client. Raises BrokerUnavailable after `close`."""
         if self._closed:
             raise BrokerUnavailable("this connection to the broker is closed")
-        if self._client is None:
-            logger = logging.getLogger("penstock.kafka")
-            # What goes wrong is raised to the one who asked; the client's own lines would only say it again.
-            settings = {"log_level": 2, **self._settings, "error_cb": self._hear}
-            try:
-                self._client = AdminClient(settings, logger=logger)
-            except KafkaException as error:
-                raise BrokerError(f"the Kafka settings are refused: {error.args[0].str()}", "see `kafka:`") from error
-        return self._client
+        return self._questions.client
 
     def close(self) -> None:
         """Let the client go; it has nothing to flush."""
         self._closed = True
-        self._client = None
+        self._questions.close()
 
     async def one(self, make: Callable[[AdminClient], Future[Answer]]) -> Answer:
         """The answer to a question with one future. Raises BrokerError and its kinds."""
@@ -175,9 +168,17 @@ class AdminCalls:
 
     def _unanswered(self, client: AdminClient, error: KafkaError) -> BrokerUnavailable:
         """As `unavailable`; and the next question is asked by a new client (see QUESTION_TRIES)."""
-        if self._client is client:
-            self._client = None
+        self._questions.let_go(client)
         return self.unavailable(error)
+
+    def _make(self) -> AdminClient:
+        logger = logging.getLogger("penstock.kafka")
+        # What goes wrong is raised to the one who asked; the client's own lines would only say it again.
+        settings = {"log_level": 2, **self._settings, "error_cb": self._hear}
+        try:
+            return AdminClient(settings, logger=logger)
+        except KafkaException as error:
+            raise BrokerError(f"the Kafka settings are refused: {error.args[0].str()}", "see `kafka:`") from error
 
     def _hear(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._last_error:  # noqa: SLF001

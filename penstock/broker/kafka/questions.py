@@ -1,4 +1,4 @@
-"""The client that blocking questions are asked with: one for all members of a keeper, another one after a silence."""
+"""The client that questions are asked with: made when first needed, and another one after a silence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Questions:
             return {key: answer.result(timeout + _MARGIN) for key, answer in ask(client).items()}
         except (KafkaException, TimeoutError) as error:
             if isinstance(error, TimeoutError) or error.args[0].code() in UNANSWERED:
-                self._let_go(client)
+                self.let_go(client)
             raise
 
     def close(self) -> None:
@@ -50,7 +50,8 @@ class Questions:
         with self._lock:
             self._client = None
 
-    def _let_go(self, silent: AdminClient) -> None:
+    def let_go(self, silent: AdminClient) -> None:
+        """This one got no answer: the next question is asked by a new one, unless that is so already."""
         with self._lock:
             if self._client is silent:
                 self._client = None
