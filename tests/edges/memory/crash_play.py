@@ -101,9 +101,7 @@ class Play:
         Kills over the same records look like an event that kills its process, and the runtime is right to suspect it.
         """
         at_work = [worker for worker in self.workers if worker.pid in self.calls.at_work]
-        committed = await broker.admin().committed(self.topology.processors["talk"].group_id)
-        done = {one.partition: found.offset for one, found in committed.items() if one.topic.endswith(".said")}
-        if not at_work or any(done.get(partition, 0) <= offset for partition, offset in self.disturbed.items()):
+        if not at_work or not await self._settled(broker):
             return False
         victim = self.chance.choice(at_work)
         victim.send_signal(signal.SIGKILL)
@@ -148,20 +146,26 @@ class Play:
     ) -> None:
         """Until all is done or patience ends; one worker is killed each time another share of the calls has ended.
 
-        The `last` turns are asked when all kills were made, or all calls `before` them have ended: so that a machine
+        The `last` turns are asked when all kills were made, or all calls `before` them are done: so that a machine
         on which a killed worker's share lies longer than the others need for theirs has something left to be killed in.
         """
         end, asked, seen = time.monotonic() + PATIENCE, False, 0
         while (not asked or not await self._done(broker)) and time.monotonic() < end:
             ended = self.calls.look()
+            if not asked and (self.kills == kills or (len(ended.ended) >= before and await self._settled(broker))):
+                await last()
+                asked = True
             due = self.kills < kills and ended.finished >= calls * (self.kills + 1) // (kills + 1)
             if (due and await self.kill_one(broker)) or ended.finished > seen:
                 seen = ended.finished
                 end = time.monotonic() + PATIENCE
-            if not asked and (self.kills == kills or len(ended.ended) >= before):
-                await last()
-                asked = True
             await asyncio.sleep(0.1)
+
+    async def _settled(self, broker: Broker) -> bool:
+        """Whether all that had begun at the last kill is committed."""
+        committed = await broker.admin().committed(self.topology.processors["talk"].group_id)
+        done = {one.partition: found.offset for one, found in committed.items() if one.topic.endswith(".said")}
+        return all(done.get(partition, 0) > offset for partition, offset in self.disturbed.items())
 
     async def _done(self, broker: Broker) -> bool:
         from penstock.deploy.status import groups
