@@ -64,11 +64,16 @@ class _Stack:
         try:
             response = await connection.handle_async_request(request)
         except BaseException:
-            await self.give_back(connection)
+            await self.drop(connection)
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _Body(response.stream, self, connection)
         return response
+
+    async def drop(self, connection: httpx.AsyncHTTPTransport) -> None:
+        """Cut off at the wrong moment, a pool of one takes its connection for busy and lets nobody have it any more."""
+        self.connections.discard(connection)
+        await connection.aclose()
 
     async def give_back(self, connection: httpx.AsyncHTTPTransport) -> None:
         self._idle.append((_now(), connection))
@@ -107,5 +112,7 @@ class _Body(httpx.AsyncByteStream):
         if connection is not None:
             try:
                 await self._body.aclose()
-            finally:
-                await self._stack.give_back(connection)
+            except BaseException:
+                await self._stack.drop(connection)
+                raise
+            await self._stack.give_back(connection)

@@ -41,7 +41,7 @@ mutation("pool-without-size", "more handlers run at once than were asked for", 0
 mutation(
     "pause-not-reapplied",
     "what was paused is not paused again after an assignment, and the client has forgotten it",
-    5,
+    7,
     (Intake, "reapply_pauses", lambda self: None),
 )
 
@@ -55,7 +55,7 @@ def _pauses_forgotten(self: Intake) -> None:
 mutation(
     "pause-for-ever",
     "after an assignment the engine forgets a pause that the client remembers (once a bug of ours)",
-    41,
+    61,
     (Intake, "reapply_pauses", _pauses_forgotten),
 )
 

@@ -59,7 +59,7 @@ def _open_at_once(self: DelayGate, now: float) -> list[Any]:
 mutation(
     "gate-opens-early",
     "the first due record of a retry partition takes all others with it",
-    3,
+    9,
     (DelayGate, "release", lambda self, now: _open_at_once(self, now) if _any_due(self, now) else []),
     (intake, "not_before", lambda record: 0.0),
 )

@@ -93,6 +93,20 @@ def test_a_call_that_is_cancelled_is_one_no_longer(asking):
     assert asking(scenario, latency=2.0) == (1, 200)
 
 
+def test_wherever_a_call_is_cancelled_the_next_goes_well(asking):
+    async def scenario(client, url, _server):
+        for turns in range(60):  # a call, its connection made anew, is over within them
+            call = asyncio.ensure_future(client.post(url, json=ASKED, headers={"connection": "close"}))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            after = client.post(url, json=ASKED, headers={"connection": "close"})
+            assert (await asyncio.wait_for(after, 5)).status_code == 200, f"cancelled after {turns} turns of the loop"
+
+    asking(scenario)
+
+
 def test_a_body_that_is_not_read_gives_its_connection_back_when_it_is_closed(asking):
     async def scenario(client, url, _server):
         async with client.stream("POST", url, json=ASKED) as answer:
