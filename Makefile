@@ -48,7 +48,7 @@ test: setup  ## every test that needs Python and make only, on the real Kafka, l
 	@began=$$(date +%s); \
 	$(BIN)/pytest -q -n 2 --dist worksteal tests/law > $(VENV)/law.log 2>&1 & law=$$!; \
 	$(BIN)/pytest -q tests/crash > $(VENV)/crash.log 2>&1 & crash=$$!; \
-	$(BIN)/pytest -q -n 2 --dist worksteal tests $$(printf ' --ignore tests/%s' house law crash edges agents); rest=$$?; \
+	$(BIN)/pytest -q -n 3 --dist worksteal tests $$(printf ' --ignore tests/%s' house law crash edges agents); rest=$$?; \
 	wait $$law; laws=$$?; wait $$crash; crashes=$$?; cat $(VENV)/law.log $(VENV)/crash.log; \
 	echo "the tests took $$(($$(date +%s) - began)) s"; exit $$((rest || laws || crashes))
 
@@ -74,8 +74,8 @@ test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers 
 	$(EDGES)/bin/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
 	wait $$other; others=$$?; cat $(EDGES)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
 
-test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
-	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
+test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk AT_ONCE=4)
+	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY)) $(if $(AT_ONCE),--at-once $(AT_ONCE))
 
 prepare-edges: $(EDGES)/.ready  ## what test-edges installs, without running it
 
