@@ -113,8 +113,11 @@ class IndexedBackend:
     async def _catch_up(self, own: Collection[str] | None = None) -> None:
         """Put into the index what is marked: one's `own` notes, or all that others left."""
         async with self._catching_up:
-            marked = await self._ledger.values(UNINDEXED, 0.0)
-            await self._put({name: mark for name, mark in marked.items() if own is None or name in own})
+            if own is None:
+                await self._put(await self._ledger.values(UNINDEXED, 0.0))
+            else:  # after a long outage of the index the marks are many
+                looked_up = {name: await self._ledger.value(UNINDEXED, name, 0.0) for name in own}
+                await self._put({name: mark for name, mark in looked_up.items() if mark is not None})
 
     async def _put(self, marked: Mapping[str, Value]) -> None:
         if not marked:
