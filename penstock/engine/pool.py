@@ -33,8 +33,10 @@ class Work(Protocol):
     call: Call
     book: Callable[[], bool]  # books what has ended; whether anything had
 
-    def begin(self, run: Run) -> Attempt | Awaitable[Outcome | None]:
-        """The attempt that is handed to `call`, or what there is to await instead."""
+    begin: Callable[[Run], Attempt | Awaitable[Outcome | None]]  # what is handed to `call`, or to be awaited instead
+
+    def begin_own(self, run: Run) -> Awaitable[Outcome | None]:
+        """The same for a record of the group's own topics."""
         ...
 
     def returned(self, attempt: Attempt, result: Any) -> Awaitable[None] | None:
@@ -86,7 +88,7 @@ class Pool:
         assert me is not None
         loop = asyncio.get_running_loop()
         work, context = self._work, self._context
-        take, begin, call, returned = work.take, work.begin, work.call, work.returned
+        take, begin, begin_own, call, returned = work.take, work.begin, work.begin_own, work.call, work.returned
         cancelling, copy_context = me.cancelling, contextvars.copy_context
         streak = 0
         while not self._closed:
@@ -100,7 +102,7 @@ class Pool:
                 streak = 0
                 continue
             run.task = me
-            attempt = begin(run)
+            attempt = begin_own(run) if run.partition.own else begin(run)
             if isinstance(attempt, Attempt):
                 try:
                     result = await call(attempt.event, attempt)

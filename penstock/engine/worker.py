@@ -72,6 +72,7 @@ class Worker:
             self.fail,
         )
         self.take, self.call, self.book = parts.dispatch.take, parts.executor.call, self._finished.book
+        self.begin: Callable[[Run], Attempt | Awaitable[Outcome | None]] = parts.executor.begin
         self._put, self._time, self._all_told = self._finished.put, clock.monotonic, self._listeners.every
         self._pool, self._flow = parts.pool, parts.flow
         parts.pool.bind(self)
@@ -178,10 +179,6 @@ class Worker:
             self._dispatch.put(run)
             self.wake()
 
-    def begin(self, run: Run) -> Attempt | Awaitable[Outcome | None]:
-        """The attempt of a run that was taken; or what to await where its time has not come, or its record is unfit."""
-        return self._in_turn(run) if run.partition.own else self._executor.begin(run)
-
     def returned(self, attempt: Attempt, result: Any) -> Awaitable[None] | None:
         """A handler has returned. As nearly always there is nothing to hand off, and nobody waits to hear of it."""
         run = attempt.run
@@ -211,7 +208,8 @@ class Worker:
         self._ended(run, outcome, finished=True)
         return None
 
-    async def _in_turn(self, run: Run) -> Outcome | None:
+    async def begin_own(self, run: Run) -> Outcome | None:
+        """A run of one of the group's own topics: its time may not have come. None where something else was done."""
         if await self._out_of_turn(run):
             self._flow.ended(run, ABANDONED)
             return None

@@ -17,7 +17,6 @@ from penstock.schema.formats import Schema, digest_of, urn
 from penstock.schema.registry import Registry
 from penstock.topology.model import Topology
 
-_JSON: Final = json_data.CONTENT_TYPE.encode()
 _loads: Final = orjson.loads
 
 
@@ -50,7 +49,7 @@ class Codec:
         self.registry = registry
         self._topics = topology.topics if topology else {}
         self._schemas = schemas if schemas is not None else SchemaFiles(topology)
-        self._typed = self._schemas.types
+        self.typed = self._schemas.types  # the event types that have a schema
 
     def type_for(self, topic: str, type_: str | None = None) -> str:
         """The type of an event sent to `topic`: the one given, else the topic's own, '' where it has none.
@@ -76,7 +75,7 @@ class Codec:
         """
         if data is None:
             return Encoded(None, "", None)
-        if type_ not in self._typed:
+        if type_ not in self.typed:
             return Encoded(json_data.dump(data), json_data.CONTENT_TYPE, None)
         try:
             schema = self._schemas.current(type_)
@@ -114,16 +113,11 @@ class Codec:
         """As `decode`, for a caller that has read the headers already."""
         if value is None:
             return None
-        if type_ not in self._typed and (content_type is None or content_type == _JSON):
-            try:
-                return _loads(value)
-            except ValueError:
-                return self._decode(type_, value, content_type, dataschema)  # it says why, or knows the bytes
         return self._decode(type_, value, content_type, dataschema)
 
     def restore(self, type_: str, data: Any) -> Any:
         """JSON data that was already parsed (a structured event), as `decode` would give it. Raises Undecodable."""
-        if data is None or type_ not in self._typed:
+        if data is None or type_ not in self.typed:
             return data
         return self._schemas.current(type_).fit(data)
 
@@ -142,12 +136,12 @@ class Codec:
         if value[:1] == framing.MAGIC and len(value) >= framing.SIZE:  # no JSON text begins with NUL
             return self._decode_framed(type_, value)
         kind, charset = _media(content_type)
-        if type_ not in self._typed and kind == "text":
+        if type_ not in self.typed and kind == "text":
             return _text(value, charset)
-        if type_ not in self._typed and kind == "bytes":
+        if type_ not in self.typed and kind == "bytes":
             return value
         data = _json(type_, value)
-        if data is None or type_ not in self._typed:
+        if data is None or type_ not in self.typed:
             return data
         current = self._schemas.current(type_)
         digest = digest_of(dataschema.decode(errors="replace")) if dataschema else None
@@ -182,7 +176,7 @@ class Codec:
                 raise
             error.fetch()
             found = writer()
-        return found.read(body, self._schemas.current(type_) if type_ in self._typed else None)
+        return found.read(body, self._schemas.current(type_) if type_ in self.typed else None)
 
     def _decode_single(self, type_: str, value: bytes, dataschema: bytes | None) -> Any:
         digest = digest_of(dataschema.decode(errors="replace")) if dataschema else None
@@ -192,7 +186,7 @@ class Codec:
             writer = self._schemas.by_digest(type_, digest)
         if writer is None:
             raise _unknown(type_, digest or f"fingerprint {value[2:10].hex()}")
-        return writer.read(value[avro.HEADER_SIZE :], self._schemas.current(type_) if type_ in self._typed else None)
+        return writer.read(value[avro.HEADER_SIZE :], self._schemas.current(type_) if type_ in self.typed else None)
 
 
 def _unknown(type_: str, said: str) -> UnknownSchema:

@@ -9,6 +9,8 @@ import contextlib
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
+
 from penstock import headers as wire
 from penstock.errors import Undecodable
 from penstock.event import Event, Origin
@@ -19,6 +21,7 @@ from penstock.schema.foreign import unwrap
 from penstock.schema.identity import is_own_topic
 from penstock.topology.model import Topology
 
+_loads: Final = orjson.loads
 _JSON: Final = json_data.CONTENT_TYPE.encode()
 _READ: Final = frozenset({wire.CE_TYPE, wire.CONTENT_TYPE, wire.CE_DATASCHEMA})  # what opening a record needs
 _TYPES_KEPT: Final = 256  # names of types that are decoded once
@@ -38,7 +41,9 @@ class Opener:
         self._named = codec.registry is not None  # only then may a header name the schema
         self._types = {name: topic.type or "" for name, topic in topics.items()}
         self._wrapped = {name: topic.unwrap for name, topic in topics.items() if topic.unwrap}
+        self._typed = codec.typed
         self._own: dict[str, bool] = {}  # by topic name; a group reads few
+        self._usual: dict[str, str] = {}  # topics whose records stand where they stood first, as they are: their type
         self._spelled = lru_cache(_TYPES_KEPT)(_spelled)
 
     def open(self, record: Record) -> Event[Any]:
@@ -52,17 +57,28 @@ class Opener:
                     content_type = value
                 else:
                     dataschema = value
-        topic = record.source.topic
-        origin = None  # nearly always the record itself: worked out when asked for
-        if self._own.get(topic, True):
-            origin = self.origin_of(record)
-            topic = origin.topic
+        value = record.value
+        usual = self._usual.get(record.source.topic)
+        if usual is not None and value and (content_type is None or content_type == _JSON):
+            type_ = (self._spelled(said) or usual) if said else usual
+            if type_ not in self._typed:
+                try:
+                    return Event(record, _loads(value), type_)
+                except ValueError:
+                    pass  # the codec says why, or knows the bytes
+        return self._open(record, said, content_type, dataschema)
+
+    def _open(
+        self, record: Record, said: bytes | None, content_type: bytes | None, dataschema: bytes | None
+    ) -> Event[Any]:
+        """The same, whatever the record is."""
+        origin = self.origin_of(record)
         value = record.value
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
-            return self._open_structured(record, self.origin_of(record), content_type)
-        type_ = (self._spelled(said) if said else "") or self._types.get(topic, "")
-        if self._wrapped and topic in self._wrapped and value is not None:
-            return self._open_wrapped(record, self.origin_of(record), type_, (content_type, dataschema))
+            return self._open_structured(record, origin, content_type)
+        type_ = self._type(said, origin.topic)
+        if origin.topic in self._wrapped and value is not None:
+            return self._open_wrapped(record, origin, type_, (content_type, dataschema))
         if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
             return Event(record, self._codec.decode_named(type_, value, named), type_, origin)
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
@@ -83,6 +99,8 @@ class Opener:
         own = self._own.get(topic)
         if own is None:
             own = self._own[topic] = is_own_topic(self._group_id, topic)
+            if not (own or self._named or topic in self._wrapped):
+                self._usual[topic] = self._types.get(topic, "")
         if own:
             return _carried_origin(record)
         return Origin(topic, record.partition, record.offset, record.timestamp)

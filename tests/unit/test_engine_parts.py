@@ -53,7 +53,8 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
             call = None
 
             def take(self) -> Any:
-                return SimpleNamespace(name=queue.pop(0), task=None) if queue else None
+                of_a_source = SimpleNamespace(own=False)
+                return SimpleNamespace(name=queue.pop(0), task=None, partition=of_a_source) if queue else None
 
             def book(self) -> bool:
                 return False
@@ -63,7 +64,7 @@ def test_the_pool_hears_of_what_escapes_and_replaces_cancelled_tasks() -> None:
 
             def end(self, run: Any, outcome: Any) -> None: ...
 
-            returned = raised = end
+            begin_own, returned, raised = begin, end, end
 
         async def attempt(run: Any) -> None:
             done.append(run.name)
