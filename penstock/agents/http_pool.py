@@ -87,7 +87,7 @@ class _Stack:
             await oldest.aclose()
 
     async def close(self) -> None:
-        for connection in self.connections:
+        for connection in list(self.connections):  # a call that is cut off just now closes its own
             await connection.aclose()
 
 

@@ -53,12 +53,13 @@ class Live:
         return _stream(samples())
 
     async def runs(self, request: Request) -> StreamingResponse:
-        """Attempts that the page's filters mean, as their records arrive."""
+        """Attempts that the page's filters mean, as their records arrive, from the moment one asks."""
         filters = run_filters(request.query_params)
+        asked = round(self._desk.clock.now() * 1000)
 
         async def attempts() -> AsyncIterator[bytes]:
             try:
-                async with aclosing(tail_runs(self._desk.topology, self._desk.broker)) as batches:
+                async with aclosing(tail_runs(self._desk.topology, self._desk.broker, asked)) as batches:
                     async for batch in _or_quiet(batches):
                         if await request.is_disconnected():
                             return

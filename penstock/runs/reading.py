@@ -204,10 +204,15 @@ async def stretch(topology: Topology, broker: Broker, since: int | None) -> Rang
     return {at: (max(starts.get(at, end.low), end.low), end.high) for at, end in ends.items()}
 
 
-async def tail_runs(topology: Topology, broker: Broker) -> AsyncGenerator[tuple[Record, tuple[RanAttempt, ...]], None]:
-    """Attempts as their records arrive, batch by batch, from now on; never ends by itself. Raises TopicMissing."""
+async def tail_runs(
+    topology: Topology, broker: Broker, since: int | None = None
+) -> AsyncGenerator[tuple[Record, tuple[RanAttempt, ...]], None]:
+    """Attempts as their records arrive, batch by batch; never ends by itself. Raises TopicMissing.
+
+    From `since` on (epoch ms), or from the end as it is when the reader has come so far, which takes a moment.
+    """
     await stretch(topology, broker, None)
-    async with aclosing(broker.reader().tail([runs_topic(topology.name)])) as records:
+    async with aclosing(broker.reader().tail([runs_topic(topology.name)], from_time_ms=since)) as records:
         async for record in records:
             batch = opened(record)
             if batch is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import aclosing
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from penstock.broker.in_memory import InMemoryBroker
 from penstock.record import Outgoing, Record
 from penstock.runs import reading
 from penstock.runs.decoding import opened
-from penstock.runs.reading import RunFilters, list_runs
+from penstock.runs.reading import RunFilters, list_runs, tail_runs
 from penstock.testing.virtual_time import run_virtual
 from penstock.topology.model import Topology
 
@@ -62,6 +63,21 @@ def test_short_runs_need_the_end_of_the_record_only():
         assert not found.complete
         slowest = await list_runs(DESK, broker, RunFilters(limit=20, slowest=True))
         assert (slowest.read, slowest.complete) == (len(starts), True)
+
+    run_virtual(main)
+
+
+def test_who_follows_hears_what_was_written_while_the_reader_came_up():
+    async def main(clock):
+        broker, _ = await recorded(clock, random.Random(1), 20, longest=1)
+        await asyncio.sleep(1)
+        asked = round(clock.now() * 1000)
+        batch = orjson.dumps({"v": 1, "processor": "triage", "attempts": [{"run": "new", "started": asked}]})
+        await broker.producer().send(Outgoing("desk.runs", None, batch, partition=0))
+        async with aclosing(tail_runs(DESK, broker, asked)) as heard:
+            async with asyncio.timeout(5):
+                _, (attempt,) = await anext(heard)
+        assert attempt.run_id == "new"
 
     run_virtual(main)
 

@@ -98,11 +98,16 @@ def test_figures_are_live(visit, desk):
     visitor.page.wait_for_function("element => element.textContent === '0 of 50'", arg=spot.element_handle())
 
 
+def follow(page):
+    """Returns once the console has been asked: from then on it shows what ends."""
+    with page.expect_response(lambda answer: "/live/runs" in answer.url):
+        page.get_by_role("button", name="Follow live").click()
+
+
 def test_attempts_are_followed_as_they_end(visit, desk):
     visitor = visit()
     visitor.go("/runs?processor=answer&since=24h")
-    visitor.page.get_by_role("button", name="Follow live").click()
-    visitor.page.wait_for_timeout(1500)  # the stream begins at the end of the topic as it finds it
+    follow(visitor.page)
     desk.penstock("send", "tickets.new", '{"text": "one more"}', "--key", "the-newest")
     visitor.page.get_by_text("the-newest").first.wait_for()
 
@@ -111,8 +116,7 @@ def test_ten_thousand_rows_come_and_the_page_does_not_stutter(visit, desk):
     visitor = visit()
     visitor.go("/runs?since=24h&processor=answer")
     page = visitor.page
-    page.get_by_role("button", name="Follow live").click()
-    page.wait_for_timeout(1500)  # as above
+    follow(page)
     cdp = page.context.new_cdp_session(page)
     cdp.send("Performance.enable", {"timeDomain": "threadTicks"})
     before = busy(cdp)
