@@ -40,7 +40,7 @@ def busy(cdp):
 
 
 async def on_record(desk, count):
-    """So many attempts of `answer` on record at once, in batches as workers write them."""
+    """So many attempts of `answer` on record at once, in batches as workers write them, the last one coming last."""
     topology = read(desk.folder / "topology.yaml", {})
     broker = KafkaBroker(topology.kafka)
     producer, began = broker.producer(), round(time.time() * 1000)
@@ -50,7 +50,7 @@ async def on_record(desk, count):
             for at in range(250)
         ]
         batch = orjson.dumps({"v": 1, "processor": "answer", "attempts": attempts})
-        await producer.send(Outgoing(runs_topic(topology.name), None, batch))
+        await producer.send(Outgoing(runs_topic(topology.name), None, batch, partition=0))
     await producer.close()
     await broker.close()
 
