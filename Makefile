@@ -74,8 +74,8 @@ test-edges: $(EDGES)/.ready  ## the tests beside servers of others (.ci/servers 
 	$(EDGES)/bin/pytest -q tests/edges $$(printf ' --ignore %s' $$beside) --timeout 240 --durations 10; rest=$$?; \
 	wait $$other; others=$$?; cat $(EDGES)/edges.log; echo "the edges took $$(($$(date +%s) - began)) s"; exit $$((rest || others))
 
-test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk AT_ONCE=4)
-	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY)) $(if $(AT_ONCE),--at-once $(AT_ONCE))
+test-agents: setup  ## every agent framework for real, each in an environment of its own (ONLY=langchain,adk)
+	$(BIN)/python tests/agents/run.py $(if $(ONLY),--only $(ONLY))
 
 prepare-edges: $(EDGES)/.ready  ## what test-edges installs, without running it
 

@@ -46,6 +46,7 @@ FRAMEWORKS = (
 
 
 INSTALLED_WITHIN, TESTED_WITHIN, ONE_TEST = 900, 600, 120  # seconds; a test of its own ends by itself within 90
+AT_ONCE = 4  # they mostly wait
 
 
 def interpreter(versions: tuple[str, ...]) -> str | None:
@@ -158,7 +159,6 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="write the table of outcomes into docs/agents.md")
     parser.add_argument("--prepare", action="store_true", help="make the environments, and run nothing")
     parser.add_argument("--pin", action="store_true", help="install what is newest, and write it into pins/")
-    parser.add_argument("--at-once", type=int, default=4, help="frameworks side by side; they mostly wait (default: 4)")
     chosen, rest = parser.parse_known_args()
     names = chosen.only.split(",") if chosen.only else [one.name for one in FRAMEWORKS]
     if unknown := sorted(set(names) - {one.name for one in FRAMEWORKS}):
@@ -171,7 +171,7 @@ def main() -> int:
     if chosen.table:
         os.environ["PENSTOCK_OUTCOMES"], rest = folder, [*rest, "-k", "every_event_ends"]
     wanted = [one for one in FRAMEWORKS if one.name in names]
-    with ThreadPoolExecutor(chosen.at_once) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         ends = {one.name: pool.submit(timed, one, rest, pin=chosen.pin) for one in reversed(wanted)}
     ends = {one.name: ends[one.name].result() for one in wanted}
     for name, end in ends.items():
