@@ -71,7 +71,7 @@ class _Stack:
         return response
 
     async def drop(self, connection: httpx.AsyncHTTPTransport) -> None:
-        """Cut off at the wrong moment, a pool of one takes its connection for busy and lets nobody have it any more."""
+        """Close it. One that was cut off too: its pool may take it for busy, and let nobody have it any more."""
         self.connections.discard(connection)
         await connection.aclose()
 
@@ -83,8 +83,7 @@ class _Stack:
         """Those that came back long ago."""
         while self._idle and self._idle[0][0] < _now() - KEPT:
             _, oldest = self._idle.popleft()
-            self.connections.discard(oldest)
-            await oldest.aclose()
+            await self.drop(oldest)
 
     async def close(self) -> None:
         for connection in list(self.connections):  # a call that is cut off just now closes its own

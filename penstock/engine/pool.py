@@ -32,7 +32,6 @@ class Work(Protocol):
     take: Callable[[], Run | None]  # None when nothing may run now
     call: Call
     book: Callable[[], bool]  # books what has ended; whether anything had
-
     begin: Callable[[Run], Attempt | Awaitable[Outcome | None]]  # what is handed to `call`, or to be awaited instead
 
     def begin_own(self, run: Run) -> Awaitable[Outcome | None]:

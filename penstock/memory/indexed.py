@@ -114,10 +114,10 @@ class IndexedBackend:
         """Put into the index what is marked: one's `own` notes, or all that others left."""
         async with self._catching_up:
             if own is None:
-                await self._put(await self._ledger.values(UNINDEXED, 0.0))
-            else:  # after a long outage of the index the marks are many
-                looked_up = {name: await self._ledger.value(UNINDEXED, name, 0.0) for name in own}
-                await self._put({name: mark for name, mark in looked_up.items() if mark is not None})
+                marked = await self._ledger.values(UNINDEXED, 0.0)
+            else:  # read by name: after a long outage of the index the marks are many
+                marked = {name: mark for name in own if (mark := await self._ledger.value(UNINDEXED, name, 0.0))}
+            await self._put(marked)
 
     async def _put(self, marked: Mapping[str, Value]) -> None:
         if not marked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,8 +16,6 @@ from penstock.schema.files import SchemaFiles, Schemas
 from penstock.schema.formats import Schema, digest_of, urn
 from penstock.schema.registry import Registry
 from penstock.topology.model import Topology
-
-_loads: Final = orjson.loads
 
 
 class Encoded(NamedTuple):
@@ -113,24 +111,6 @@ class Codec:
         """As `decode`, for a caller that has read the headers already."""
         if value is None:
             return None
-        return self._decode(type_, value, content_type, dataschema)
-
-    def restore(self, type_: str, data: Any) -> Any:
-        """JSON data that was already parsed (a structured event), as `decode` would give it. Raises Undecodable."""
-        if data is None or type_ not in self.typed:
-            return data
-        return self._schemas.current(type_).fit(data)
-
-    def decode_named(self, type_: str, value: bytes | None, guid: bytes) -> Any:
-        """The data of a value whose schema a header names by GUID (`__value_schema_id`). Raises as `decode`."""
-        if value is None or self.registry is None:
-            return value
-        named, registry = framing.guid(guid), self.registry
-        if not isinstance(named, str):
-            return self._read(type_, value, lambda: registry.by_id(named))
-        return self._read(type_, value, lambda: registry.by_guid(named))
-
-    def _decode(self, type_: str, value: bytes, content_type: bytes | None, dataschema: bytes | None) -> Any:
         if value.startswith(avro.MARKER) and len(value) >= avro.HEADER_SIZE:
             return self._decode_single(type_, value, dataschema)
         if value[:1] == framing.MAGIC and len(value) >= framing.SIZE:  # no JSON text begins with NUL
@@ -148,6 +128,21 @@ class Codec:
         if digest is None or digest == current.digest:
             return current.fit(data)
         return self._decode_older(type_, data, digest, current)
+
+    def restore(self, type_: str, data: Any) -> Any:
+        """JSON data that was already parsed (a structured event), as `decode` would give it. Raises Undecodable."""
+        if data is None or type_ not in self.typed:
+            return data
+        return self._schemas.current(type_).fit(data)
+
+    def decode_named(self, type_: str, value: bytes | None, guid: bytes) -> Any:
+        """The data of a value whose schema a header names by GUID (`__value_schema_id`). Raises as `decode`."""
+        if value is None or self.registry is None:
+            return value
+        named, registry = framing.guid(guid), self.registry
+        if not isinstance(named, str):
+            return self._read(type_, value, lambda: registry.by_id(named))
+        return self._read(type_, value, lambda: registry.by_guid(named))
 
     def _decode_older(self, type_: str, data: Any, digest: str, current: Schema) -> Any:
         """JSON that says which schema it was checked with, and it is not the current one."""
@@ -196,7 +191,7 @@ def _unknown(type_: str, said: str) -> UnknownSchema:
 
 def _json(type_: str, value: bytes) -> Any:
     try:
-        return _loads(value)
+        return orjson.loads(value)
     except ValueError as error:
         of = f" of event type {type_}" if type_ else ""
         raise Undecodable(f"the value{of} is not JSON: {error}", "ask the producer, or set its content-type") from error
