@@ -72,13 +72,16 @@ class Opener:
         self, record: Record, said: bytes | None, content_type: bytes | None, dataschema: bytes | None
     ) -> Event[Any]:
         """The same, whatever the record is."""
-        origin = self.origin_of(record)
-        value = record.value
+        topic, value = record.source.topic, record.value
+        origin = None  # nearly always the record itself: worked out when asked for
+        if self._own.get(topic, True):
+            origin = self.origin_of(record)
+            topic = origin.topic
         if content_type not in (None, _JSON) and value is not None and structured.is_structured(content_type):
-            return self._open_structured(record, origin, content_type)
-        type_ = self._type(said, origin.topic)
-        if origin.topic in self._wrapped and value is not None:
-            return self._open_wrapped(record, origin, type_, (content_type, dataschema))
+            return self._open_structured(record, self.origin_of(record), content_type)
+        type_ = self._type(said, topic)
+        if topic in self._wrapped and value is not None:
+            return self._open_wrapped(record, self.origin_of(record), type_, (content_type, dataschema))
         if self._named and (named := record.header(wire.VALUE_SCHEMA_ID)) is not None:
             return Event(record, self._codec.decode_named(type_, value, named), type_, origin)
         return Event(record, self._codec.decode_as(type_, value, content_type, dataschema), type_, origin)
